@@ -1,0 +1,22 @@
+# moelora_library(NAME SOURCES ... [DEPENDS ...] [LINK ...]): the one library of a folder of src/.
+#   DEPENDS  libraries of this project, by folder name; only those listed earlier in docs/architecture.md
+#   LINK     outside targets
+function(moelora_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINK" ${ARGN})
+  add_library(moelora_${name} STATIC ${ARG_SOURCES})
+  add_library(moelora::${name} ALIAS moelora_${name})
+  target_include_directories(moelora_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  list(TRANSFORM ARG_DEPENDS PREPEND moelora::)
+  target_link_libraries(moelora_${name} PUBLIC moelora_flags ${ARG_DEPENDS} ${ARG_LINK})
+endfunction()
+
+# moelora_test(NAME SOURCES ... DEPENDS ...): one test program for tests/NAME; each of its cases is a ctest test.
+function(moelora_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINK" ${ARGN})
+  add_executable(${name}_test ${ARG_SOURCES})
+  list(TRANSFORM ARG_DEPENDS PREPEND moelora::)
+  target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${name}_test PRIVATE ${ARG_DEPENDS} ${ARG_LINK} GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTIES TIMEOUT 600)
+endfunction()
