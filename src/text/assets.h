@@ -1,0 +1,37 @@
+// Everything about text in a Hugging Face model directory: tokenizer, special tokens, chat template.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace moelora::text {
+
+struct SpecialToken {
+  std::string text;
+  int32_t id = 0;
+};
+
+struct TextAssets {
+  Tokenizer tokenizer;
+  std::optional<SpecialToken> bos;
+  std::optional<SpecialToken> eos;
+  std::optional<SpecialToken> pad;
+  std::optional<SpecialToken> unk;
+  /// The model's template ("default" where it has several); nullopt for a base model without one.
+  std::optional<ChatTemplate> chat_template;
+  /// The one named "tool_use", which transformers takes when tools are given; most models have none.
+  std::optional<ChatTemplate> tool_use_template;
+  /// bos_token, eos_token ... as transformers hands them to the template: what RenderOptions::variables starts from.
+  Json template_variables = Json::object();
+};
+
+/// Reads tokenizer.json (required), tokenizer_config.json, special_tokens_map.json and chat_template.jinja, which wins over
+/// tokenizer_config.json's chat_template. Throws Error(kModel) naming the file and what is wrong with it.
+TextAssets load_text_assets(const std::filesystem::path& model_dir);
+
+}  // namespace moelora::text
