@@ -1,18 +1,20 @@
-// Counter-based random numbers: every draw is a pure function of (seed, stream, counter), so order, packing, thread count and
-// resumption never change it. Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11).
+// Counter-based random numbers: every draw is a pure function of (seed, stream, counter), so order, packing, thread
+// count and resumption never change it. Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+// SC'11).
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
 namespace moelora {
 
-/// What a draw is for; part of its key, so that two uses never share numbers. Values are stored in no file but must not change:
-/// they decide the bits of a seeded run.
+/// What a draw is for; part of its key, so that two uses never share numbers. Values are stored in no file but must not
+/// change: they decide the bits of a seeded run.
 enum class RandomStream : uint32_t {
-  kInit = 1,      // parameter initialisation
+  kInit = 1,  // parameter initialisation
   kDropout = 2,
   kOrder = 3,     // shuffling rows, sampling tasks
   kSampling = 4,  // generated tokens
@@ -32,18 +34,20 @@ inline std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 2> key, std::arra
   return counter;
 }
 
-/// A reproducible sequence of draws named by (seed, stream, a, b): e.g. a = epoch, b = task. Copyable; the n-th draw is the same
-/// whenever it is made.
+/// A reproducible sequence of draws named by (seed, stream, a, b): e.g. a = epoch, b = task. Copyable; the n-th draw is
+/// the same whenever it is made.
 class Random {
  public:
   Random(uint64_t seed, RandomStream stream, uint64_t a = 0, uint32_t b = 0)
-      : key_{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32) ^ (static_cast<uint32_t>(stream) * 0x85EBCA6Bu)},
+      : key_{static_cast<uint32_t>(seed),
+             static_cast<uint32_t>(seed >> 32) ^ (static_cast<uint32_t>(stream) * 0x85EBCA6Bu)},
         a_{static_cast<uint32_t>(a), static_cast<uint32_t>(a >> 32) ^ (b * 0xC2B2AE35u)} {}
 
   uint32_t next_u32() {
     const uint64_t block = index_ / 4;
     const unsigned lane = index_++ % 4;
-    if (lane == 0) block_ = philox4x32(key_, {static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), a_[0], a_[1]});
+    if (lane == 0)
+      block_ = philox4x32(key_, {static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), a_[0], a_[1]});
     return block_[lane];
   }
   uint64_t next_u64() {
@@ -68,6 +72,13 @@ class Random {
   std::array<uint32_t, 4> block_{};
   uint64_t index_ = 0;
 };
+
+/// A draw key from a name (a tensor's, say): FNV-1a, 64 bits.
+constexpr uint64_t name_key(std::string_view name) {
+  uint64_t hash = 0xCBF29CE484222325u;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
+  return hash;
+}
 
 /// Fisher-Yates over any random-access container, from `random`.
 template <typename Container>
