@@ -29,14 +29,15 @@
 //   pairs     heading line; `发现：状态` a line                                  (CHIP-MDCFNPC, IMCS-V2-SR)
 //   entities  heading line; `T实体：a，b` a line                                 (CMeEE, IMCS-V2-NER)
 //   text      free text; a report has a heading line and `主诉：…` sections      (MedDG, IMCS-V2-MRG)
+// Nothing to say is a heading without members or a sentence like `没有对应的标准化实体`, `上述句子没有指定类型实体`. The label
+// `非上述类型` is always on the list.
 // Where it is stricter than the public script: an item off the row's list counts as wrong (the script drops it), and so does a line
 // that can't be read. Where it is more lenient: a missing heading line loses nothing.
 //
 // MALFORMED: an answer that is empty, isn't UTF-8, or holds a line or part the grammar can't read. What could be read still counts;
-// each distinct unreadable line is one wrong item. No input throws.
+// each distinct unreadable line or part is one wrong item. A label of several lines is unreadable as a whole. No input throws.
 #pragma once
 
-#include <cstdint>
 #include <set>
 #include <span>
 #include <string>
@@ -64,12 +65,13 @@ Grammar resolve_grammar(Grammar grammar, std::string_view gold, std::span<const 
 struct ParsedAnswer {
   std::set<std::string> items;       // canonical form of each label, item, triple, event or pair; for text the trimmed text
   std::set<std::string> unreadable;  // raw lines or parts; an empty answer is one, the empty one
-  int64_t off_list = 0;              // items (for pairs: statuses, for entities: types) that are not among the choices
+  std::set<std::string> off_list;    // the items whose listed part is not among the choices (see AnswerRules)
 
   bool malformed() const { return !unreadable.empty(); }
 };
 
-/// What reading needs of the row beside the text. `choices` empty: nothing is off-list. `grammar` must be resolved.
+/// What reading needs of the row beside the text. `choices` list the labels, the set's items, the triples' relations (middle
+/// part), the pairs' statuses or the entities' types; empty: nothing is off-list. `grammar` must be resolved.
 struct AnswerRules {
   AnswerKind kind;
   Grammar grammar = Grammar::kPlain;
@@ -80,6 +82,9 @@ ParsedAnswer parse_answer(std::string_view text, const AnswerRules& rules);
 
 /// The canonical form under which a label or item is compared: plain grammar folds ASCII case and white space, promptcblue trims.
 std::string canonical_item(std::string_view text, Grammar grammar);
+
+/// "label", "set", "triples", … for messages.
+std::string_view answer_kind_name(AnswerKind kind);
 
 /// The (section, text) parts of a PromptCBLUE report (主诉, 现病史, 辅助检查, 既往史, 诊断, 建议), in order; empty for any other text.
 std::vector<std::pair<std::string, std::string>> report_sections(std::string_view text);
