@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,9 +38,10 @@ struct Manifest {
   nlohmann::ordered_json fields;  // the writer's own: step, hashes of the base, …
 };
 
+class CheckedFile;
 class DirectoryWriter;
 
-/// One file of a DirectoryWriter, written in parts. It counts only once finish() has returned.
+/// One file of a DirectoryWriter (which must outlive it), written in parts. It counts only once finish() has returned.
 class DurableFile {
  public:
   ~DurableFile();
@@ -53,12 +55,11 @@ class DurableFile {
 
  private:
   friend class DirectoryWriter;
-  DurableFile(DirectoryWriter* writer, std::string name, mode_t mode);
+  DurableFile(DirectoryWriter* writer, std::string name, std::unique_ptr<CheckedFile> file);
 
   DirectoryWriter* writer_;
   std::string name_;
-  std::filesystem::path path_;
-  int descriptor_ = -1;
+  std::unique_ptr<CheckedFile> file_;  // null once finished
   int64_t size_ = 0;
   Hasher hasher_;
 };
@@ -90,6 +91,7 @@ class DirectoryWriter {
   std::filesystem::path target_;
   std::filesystem::path temporary_;
   std::vector<std::filesystem::path> folders_;  // within temporary_, in the order made
+  std::set<std::string> names_;                 // of files finished or open
   std::vector<FileRecord> files_;
   int64_t open_files_ = 0;
   bool live_ = false;  // temporary_ exists and is ours to remove
@@ -123,7 +125,7 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
 class AppendLog {
  public:
   /// Makes the file where it is missing.
-  explicit AppendLog(std::filesystem::path path, FileSystem& file_system = FileSystem::posix());
+  explicit AppendLog(std::filesystem::path path, FileSystem& file_system = FileSystem::posix(), mode_t mode = 0644);
   ~AppendLog();
   AppendLog(const AppendLog&) = delete;
   AppendLog& operator=(const AppendLog&) = delete;
@@ -137,9 +139,8 @@ class AppendLog {
   void rewind_to(int64_t size);
 
  private:
-  FileSystem& file_system_;
   std::filesystem::path path_;
-  int descriptor_ = -1;
+  std::unique_ptr<CheckedFile> file_;
   int64_t size_ = 0;
 };
 
@@ -153,8 +154,7 @@ class RunLock {
   RunLock& operator=(const RunLock&) = delete;
 
  private:
-  FileSystem& file_system_;
-  int descriptor_ = -1;
+  std::unique_ptr<CheckedFile> file_;
 };
 
 }  // namespace moelora

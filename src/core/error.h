@@ -1,5 +1,6 @@
-// The one error type of the program: what was wrong, where, what was found, what was expected, and the exit code by kind.
-// Every layer throws moelora::Error for anything a user can cause; only apps/moelora prints it and turns it into an exit code.
+// The one error type of the program: what was wrong, where, what was found, what was expected, and the exit code by
+// kind. Every layer throws moelora::Error for anything a user can cause; only apps/moelora prints it and turns it into
+// an exit code.
 #pragma once
 
 #include <exception>

@@ -2,13 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 namespace moelora {
 
 /// Cores this process may use, at least 1: the smaller of its affinity mask and its cgroup's CPU quota (rounded up).
-int64_t usable_cores();
+/// `root` is where proc/ and sys/ are.
+int64_t usable_cores(const std::filesystem::path& root = "/");
 
 /// Instruction sets that both the CPU and the operating system support.
 struct CpuFeatures {
@@ -25,6 +27,10 @@ struct CpuFeatures {
   /// "avx2", "avx512f" …: those present, for a person and for the run's record.
   std::vector<std::string> names() const;
 };
+
+/// Of this machine.
 const CpuFeatures& cpu_features();
+/// Of a file in the form of /proc/cpuinfo: the kernel lists there what it enables, so both conditions hold.
+CpuFeatures read_cpu_features(const std::filesystem::path& cpuinfo);
 
 }  // namespace moelora
