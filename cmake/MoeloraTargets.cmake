@@ -1,3 +1,6 @@
+# Where tests/fixtures/generate.py writes.
+set(MOELORA_FIXTURES_DIR ${PROJECT_BINARY_DIR}/fixtures)
+
 # moelora_library(NAME SOURCES ... [DEPENDS ...] [LINK ...]): the one library of a folder of src/.
 #   DEPENDS  libraries of this project, by folder name; only those listed earlier in docs/architecture.md
 #   LINK     outside targets
@@ -10,13 +13,15 @@ function(moelora_library name)
   target_link_libraries(moelora_${name} PUBLIC moelora_flags ${ARG_DEPENDS} ${ARG_LINK})
 endfunction()
 
-# moelora_test(NAME SOURCES ... DEPENDS ...): one test program for tests/NAME; each of its cases is a ctest test.
+# moelora_test(NAME SOURCES ... DEPENDS ... [FIXTURES ...]): one test program for tests/NAME; each of its cases is a ctest test.
+#   FIXTURES  what ctest makes before it runs them, e.g. model_fixtures (tests/fixtures/README.md)
 function(moelora_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINK;FIXTURES" ${ARGN})
   add_executable(${name}_test ${ARG_SOURCES})
   list(TRANSFORM ARG_DEPENDS PREPEND moelora::)
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${name}_test PRIVATE MOELORA_FIXTURES_DIR="${MOELORA_FIXTURES_DIR}")
   target_link_libraries(${name}_test PRIVATE ${ARG_DEPENDS} ${ARG_LINK} GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
-    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTIES TIMEOUT 600)
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTIES TIMEOUT 600 FIXTURES_REQUIRED "${ARG_FIXTURES}")
 endfunction()
