@@ -13,6 +13,7 @@ void read_label(std::string_view text, AnswerReader& reader) {
 }
 
 void read_set(std::string_view text, AnswerReader& reader) {
+  if (text.find_first_not_of(" \t\r\n;") == std::string_view::npos) return reader.unreadable(text);
   for (const std::string_view line : non_empty_lines(text)) {
     for (const std::string_view part : split_trimmed(line, ";")) {
       const std::string item = reader.canonical(part);

@@ -44,7 +44,9 @@ void read_label(std::string_view text, AnswerReader& reader) {
 void read_set(std::string_view text, AnswerReader& reader) {
   const std::string_view line = non_empty_lines(text).back();
   if (says_none(line) && !reader.listed(line)) return;
-  for (const std::string_view item : split_trimmed(line, kComma)) reader.add(std::string(item), item);
+  const auto items = split_trimmed(line, kComma);
+  if (items.empty()) return reader.unreadable(line);
+  for (const std::string_view item : items) reader.add(std::string(item), item);
 }
 
 // Both printed forms of a pair: 头实体为H，尾实体为T and 头实体：H，尾实体：T.

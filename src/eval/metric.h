@@ -94,7 +94,7 @@ std::unique_ptr<Metric> make_metric(std::string_view name, const MetricOptions& 
 
 const std::vector<std::string>& metric_names();
 
-/// A metric as a config names it: `rouge_l`, `rouge_l(unit=word)`, `f1_changed_words(source=Parent:)`,
+/// A metric as a config names it: `rouge_l`, `rouge_l(unit=word)`, `f1_changed_words(source=Parent:; unit=word)`,
 /// `micro_f1_set(grammar=plain)`.
 struct MetricSpec {
   std::string name;
