@@ -1,5 +1,6 @@
-// Checkpoints of a run: `checkpoint-<step>/` with tensors and integer state, committed durably, verified before they are used, never
-// overwritten. The manifest is the commit record; there is no `latest` pointer, the newest that verifies is the latest.
+// Checkpoints of a run: `checkpoint-<step>/` with tensors and integer state, committed durably, verified before they
+// are used, never overwritten. The manifest is the commit record; there is no `latest` pointer, the newest that
+// verifies is the latest.
 #pragma once
 
 #include <cstdint>
@@ -9,15 +10,17 @@
 #include <string>
 #include <vector>
 
+#include "core/file_system.h"
 #include "io/tensor_file.h"
 
 namespace moelora::io {
 
 struct Checkpoint {
-  std::filesystem::path dir;
   int64_t step = 0;
-  NamedTensors tensors;  // masters, exp_avg, exp_avg_sq: any dtype and shape; names are the caller's
-  nlohmann::json state;  // cursors, config and base hashes, metrics so far
+  NamedTensors
+      tensors;  // masters, exp_avg, exp_avg_sq: any dtype and shape; names are the caller's, sorted once loaded
+  nlohmann::json state;     // an object: cursors, metrics so far
+  nlohmann::json identity;  // an object, kept in the manifest: hashes of base, tokenizer, data and config, world size
 };
 
 /// A checkpoint that doesn't verify, and why (file and reason).
@@ -28,27 +31,30 @@ struct BadCheckpoint {
 
 struct NewestCheckpoint {
   std::optional<Checkpoint> checkpoint;  // nothing where no checkpoint verifies
+  std::filesystem::path dir;             // where it is
   std::vector<BadCheckpoint> bad;        // newer ones that were passed over, newest first: tell the user
 };
 
 /// run_dir/checkpoint-<step>.
 std::filesystem::path checkpoint_dir(const std::filesystem::path& run_dir, int64_t step);
 
-/// Writes run_dir/checkpoint-<step>/ and returns its path once it is durable and has been read back and verified. Throws Error(kIo)
-/// where it can't be written or exists already; what was there before is untouched.
-std::filesystem::path save_checkpoint(const std::filesystem::path& run_dir, int64_t step, const NamedTensors& tensors,
-                                      const nlohmann::json& state);
+/// Writes run_dir/checkpoint-<step>/ and returns its path once it is durable and has been read back and verified.
+/// Throws Error(kIo) where it can't be written or exists already; what was there before is untouched.
+std::filesystem::path save_checkpoint(const std::filesystem::path& run_dir, const Checkpoint& checkpoint,
+                                      FileSystem& file_system = FileSystem::posix());
 
-/// Reads and verifies one checkpoint directory: manifest, sizes, checksums, then the files themselves. Tensors are views of the
-/// mapped file. Throws Error(kModel) naming file and reason.
+/// Reads and verifies one checkpoint directory: manifest, sizes, checksums, then the files themselves. Tensors are
+/// views of the mapped file. Throws Error(kModel) naming file and reason.
 Checkpoint load_checkpoint(const std::filesystem::path& dir);
 
 /// The newest checkpoint that verifies, passing over those that don't.
 NewestCheckpoint newest_valid_checkpoint(const std::filesystem::path& run_dir);
 
-/// Removes the oldest checkpoints until `keep` (at least 2) valid ones are left, after verifying the newest; `protected_steps` (the
-/// best one) are never removed. Removes nothing where the newest doesn't verify. Returns what was removed.
+/// Removes the oldest checkpoints until `keep` (at least 2) valid ones are left, after verifying the newest;
+/// `protected_steps` (the best one) are never removed. Removes nothing where the newest doesn't verify. Returns what
+/// was removed.
 std::vector<std::filesystem::path> prune_checkpoints(const std::filesystem::path& run_dir, int64_t keep,
-                                                     const std::vector<int64_t>& protected_steps = {});
+                                                     const std::vector<int64_t>& protected_steps = {},
+                                                     FileSystem& file_system = FileSystem::posix());
 
 }  // namespace moelora::io

@@ -1,4 +1,5 @@
-// A Hugging Face model directory, read: where it is, its JSON files, its weights as an nn::WeightSource, its identity and licence.
+// A Hugging Face model directory, read: where it is, its JSON files, its weights as an nn::WeightSource, its identity
+// and licence.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,28 +10,25 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "io/json_file.h"
 #include "io/safetensors.h"
 #include "nn/weight_source.h"
 
 namespace moelora::io {
 
-/// The directory of a model: an existing directory as it is, else `org/name` in the local Hugging Face cache (HF_HUB_CACHE, else
-/// HF_HOME/hub, else ~/.cache/huggingface/hub; refs/main, or the only snapshot where there is no such ref). Nothing is downloaded.
-/// Throws Error(kModel) that says where it looked.
+/// The directory of a model: an existing directory as it is, else `org/name` in the local Hugging Face cache
+/// (HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub; refs/main, or the only snapshot where there is no
+/// such ref). Nothing is downloaded. Throws Error(kModel) that says where it looked.
 std::filesystem::path resolve_model(const std::string& name_or_path);
-
-/// A JSON object out of a file, at most `max_bytes` long and 64 levels deep, without duplicate keys.
-/// Throws Error(kModel) naming file and place.
-nlohmann::json read_json_object(const std::filesystem::path& path, int64_t max_bytes = int64_t{64} << 20);
 
 class HfModel : public nn::WeightSource {
  public:
-  /// Reads the JSON files and maps every safetensors file, with all checks; reads no weights. `dir` must have config.json and either
-  /// model.safetensors or model.safetensors.index.json with its shards. Throws Error(kModel) naming file and tensor.
+  /// Reads the JSON files and maps every safetensors file, with all checks; reads no weights. `dir` must have
+  /// config.json and either model.safetensors or model.safetensors.index.json with its shards. Throws Error(kModel)
+  /// naming file and tensor.
   static std::shared_ptr<HfModel> open(const std::filesystem::path& dir);
 
   /// config.json alone, for what needs no weights (`plan`, `validate`).
@@ -44,20 +42,28 @@ class HfModel : public nn::WeightSource {
   /// Every tensor's stored name, sorted.
   const std::vector<std::string>& names() const { return names_; }
 
-  /// A name matches as stored, or, in a file of the bare decoder (transformers' AutoModel writes no leading "model."), without it.
+  /// A name matches as stored, or, in a file of the bare decoder (transformers' AutoModel writes no leading "model."),
+  /// without it.
   bool contains(const std::string& name) const override;
   at::Tensor load(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype) override;
 
-  /// XXH3-128, 32 hex digits, over every tensor's name, dtype, shape and bytes in name order: the identity of the weights, whatever
-  /// the shards. Reads all weights at memory speed; computed once.
+  /// XXH3-128, 32 hex digits, over every tensor's name, dtype, shape and bytes in name order: the identity of the
+  /// weights, whatever the shards. Reads all weights at memory speed; computed once.
   const std::string& model_hash() const;
 
   /// `license` of README.md's front matter (`license_name` where that is "other"), or nothing.
   const std::optional<std::string>& license() const { return license_; }
 
  private:
+  struct Place {
+    std::shared_ptr<const SafetensorsFile> file;
+    std::string stored_name;
+  };
   HfModel() = default;
-  const std::shared_ptr<const SafetensorsFile>* file_of(const std::string& name, std::string* stored_name) const;
+  void add_file(const std::filesystem::path& path);
+  void open_shards(const std::filesystem::path& index_path);
+  /// No file where the name is unknown.
+  Place find(const std::string& name) const;
 
   std::filesystem::path dir_;
   nlohmann::json config_;

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "core/file_system.h"
+
 namespace moelora::io {
 
 /// The update of one linear layer is (alpha / r) B A; here alpha == r, so B A.
@@ -27,13 +29,15 @@ struct PeftAdapter {
   std::string readme;                       // README.md, the model card; not written where empty
 };
 
-/// Writes adapter_model.safetensors, adapter_config.json (lora_alpha == r) and README.md; `dir` must not exist. The directory
-/// appears whole or not at all. Throws Error(kInternal) for shapes that don't fit r, Error(kIo) where it can't be written.
-void write_peft_adapter(const std::filesystem::path& dir, const PeftAdapter& adapter);
+/// Writes adapter_model.safetensors, adapter_config.json (lora_alpha == r) and README.md; `dir` must not exist. The
+/// directory appears whole or not at all. Throws Error(kInternal) for shapes that don't fit r, Error(kIo) where it
+/// can't be written.
+void write_peft_adapter(const std::filesystem::path& dir, const PeftAdapter& adapter,
+                        FileSystem& file_system = FileSystem::posix());
 
-/// Reads a directory in PEFT's layout: plain LoRA with uniform rank and alpha. alpha / r (or alpha / sqrt(r) with use_rslora) is
-/// baked into B, f16 and bf16 become float32. Throws Error(kModel) naming file and key or tensor for anything else (DoRA, bias,
-/// modules_to_save, rank patterns, a missing half, shapes that don't fit).
+/// Reads a directory in PEFT's layout: plain LoRA with uniform rank and alpha. alpha / r (or alpha / sqrt(r) with
+/// use_rslora) is baked into B, f16 and bf16 become float32. Throws Error(kModel) naming file and key or tensor for
+/// anything else (DoRA, bias, modules_to_save, rank patterns, a missing half, shapes that don't fit).
 PeftAdapter read_peft_adapter(const std::filesystem::path& dir);
 
 }  // namespace moelora::io

@@ -1,8 +1,8 @@
-// The safetensors file format, without torch: a checked reader over a mapped file, and a writer of the same layout as the reference
-// library's. Files are hostile: every malformed one is refused with Error(kModel) naming file, tensor and reason, and nothing is
-// allocated by a number that a file claims.
-// Format: 8 bytes little-endian header length, a JSON header {name: {dtype, shape, data_offsets}, "__metadata__": {string: string}},
-// then the tensors' bytes (https://huggingface.co/docs/safetensors, "Format").
+// The safetensors file format, without torch: a checked reader over a mapped file, and a writer of the same layout as
+// the reference library's. Files are hostile: every malformed one is refused with Error(kModel) naming file, tensor and
+// reason, and nothing is allocated by a number that a file claims. Format: 8 bytes little-endian header length, a JSON
+// header {name: {dtype, shape, data_offsets}, "__metadata__": {string: string}}, then the tensors' bytes
+// (https://huggingface.co/docs/safetensors, "Format").
 #pragma once
 
 #include <cstddef>
@@ -45,7 +45,8 @@ enum class Dtype {
 
 /// The name in the header: "F32", "BF16", …
 std::string_view dtype_name(Dtype dtype);
-/// The dtype of that exact name; nothing for an unknown one and for those below one byte (F4, F6_…), which no model here uses.
+/// The dtype of that exact name; nothing for an unknown one and for those below one byte (F4, F6_…), which no model
+/// here uses.
 std::optional<Dtype> dtype_from_name(std::string_view name);
 int64_t dtype_bytes(Dtype dtype);
 
@@ -90,20 +91,30 @@ class SafetensorsFile {
   StringMap metadata_;
 };
 
-/// One tensor to be written. `bytes` is row-major and must be exactly the size that dtype and shape give.
-struct SafetensorsEntry {
+/// What the header says of one tensor to be written.
+struct TensorInfo {
   std::string name;
   Dtype dtype;
   std::vector<int64_t> shape;
-  std::span<const std::byte> bytes;
 };
+
+/// How a file will look: `head`, then the tensors' bytes in `order` (indices into what was given), nothing between
+/// them.
+struct SafetensorsLayout {
+  std::string head;  // length and header, padded with spaces so that data starts at a multiple of 8
+  std::vector<size_t> order;
+};
+
+/// Tensors are sorted by descending dtype, then by name, so each is aligned to its element. The same input gives the
+/// same bytes: the reference library's, for at most one metadata entry (it orders several at random). Throws
+/// Error(kInternal) for duplicate names, and Error(kModel) for names that aren't UTF-8.
+SafetensorsLayout lay_out_safetensors(std::span<const TensorInfo> tensors, const StringMap& metadata);
 
 using ByteSink = std::function<void(std::span<const std::byte>)>;
 
-/// Streams a file into `sink`, in order. The header is padded with spaces so that data starts at a multiple of 8; tensors are sorted
-/// by descending dtype, then by name, so every tensor is aligned to its element. The same input gives the same bytes, the reference
-/// library's for at most one metadata entry (it orders several at random). Throws Error(kInternal) for duplicate names or a size that
-/// doesn't match.
-void write_safetensors(std::vector<SafetensorsEntry> entries, const StringMap& metadata, const ByteSink& sink);
+/// Streams a whole file into `sink`. `bytes[i]` belongs to `tensors[i]`: row-major, exactly the size that dtype and
+/// shape give (else Error(kInternal)).
+void write_safetensors(std::span<const TensorInfo> tensors, std::span<const std::span<const std::byte>> bytes,
+                       const StringMap& metadata, const ByteSink& sink);
 
 }  // namespace moelora::io

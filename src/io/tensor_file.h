@@ -21,8 +21,8 @@ at::ScalarType scalar_type(Dtype dtype, const std::string& where);
 /// Throws Error(kInternal) for a scalar type that safetensors can't hold.
 Dtype dtype_of(at::ScalarType type);
 
-/// The tensor as stored, of its stored shape and dtype. A view of the mapping, which it keeps alive: never write to it. Elements of
-/// four bytes or more that the file doesn't align are copied; two-byte elements at an odd address too.
+/// The tensor as stored, of its stored shape and dtype. A view of the mapping, which it keeps alive: never write to it.
+/// Elements of four bytes or more that the file doesn't align are copied; two-byte elements at an odd address too.
 /// Throws Error(kModel) with the nearest name where the file has no such tensor.
 at::Tensor tensor_of(const std::shared_ptr<const SafetensorsFile>& file, const std::string& name);
 

@@ -1,0 +1,47 @@
+#include "io/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "core/error.h"
+
+namespace moelora::io {
+namespace {
+
+[[noreturn]] void refuse(const std::filesystem::path& path, std::string problem, std::string expected = "") {
+  throw Error(ErrorKind::kModel,
+              {.where = path.string(), .problem = std::move(problem), .expected = std::move(expected)});
+}
+
+}  // namespace
+
+std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
+  // Not blocking: a FIFO in a hostile directory would hang the open.
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) refuse(path, std::string("can't open the file (") + std::strerror(errno) + ")");
+  struct stat status {};
+  const int failed = ::fstat(descriptor, &status);
+  if (failed != 0 || !S_ISREG(status.st_mode)) {
+    ::close(descriptor);
+    refuse(path, "not a regular file", "a file");
+  }
+  const auto size = static_cast<size_t>(status.st_size);
+  void* address = size == 0 ? nullptr : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  const int error_number = errno;
+  ::close(descriptor);
+  if (address == MAP_FAILED) {
+    refuse(path, std::string("can't map the file into memory (") + std::strerror(error_number) + ")");
+  }
+  return std::shared_ptr<const MappedFile>(new MappedFile({static_cast<const std::byte*>(address), size}));
+}
+
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+}  // namespace moelora::io
