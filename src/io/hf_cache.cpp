@@ -71,7 +71,7 @@ std::vector<std::string> cached_models(const fs::path& cache) {
 }
 
 [[noreturn]] void not_found(const std::string& name, std::string problem, const std::string& hint) {
-  throw Error(ErrorKind::kModel, {.where = "model " + quoted(name),
+  throw Error(ErrorKind::kModel, {.where = "model " + quote_name(name),
                                   .problem = std::move(problem),
                                   .expected = "a directory, or a name in the local Hugging Face cache",
                                   .hint = hint});
@@ -93,9 +93,10 @@ fs::path snapshot_of(const std::string& name, const fs::path& folder) {
     revision = revisions.front();
   }
   if (!is_plain_name(revision)) {
-    throw Error(
-        ErrorKind::kModel,
-        {.where = ref.string(), .problem = "not a revision", .found = quoted(revision), .expected = "a commit hash"});
+    throw Error(ErrorKind::kModel, {.where = ref.string(),
+                                    .problem = "not a revision",
+                                    .found = quote_name(revision),
+                                    .expected = "a commit hash"});
   }
   if (!fs::is_directory(snapshots / revision)) {
     not_found(name, (snapshots / revision).string() + " is missing, though " + ref.string() + " names it",

@@ -50,7 +50,7 @@ std::map<std::string, std::string> read_weight_map(const fs::path& index_path) {
     const auto& file = shard.get_ref<const std::string&>();
     if (!is_shard_name(file)) {
       refuse(tensor_place(index_path.string(), tensor), "not the name of a safetensors file in the same directory",
-             quoted(file), "model-00001-of-00002.safetensors, say");
+             quote_name(file), "model-00001-of-00002.safetensors, say");
     }
     weight_map.emplace(tensor, file);
   }
@@ -147,7 +147,7 @@ void HfModel::open_shards(const fs::path& index_path) {
   for (const std::string& shard : shards) {
     std::error_code error;
     if (!fs::exists(dir_ / shard, error)) {
-      refuse(index_path.string(), "the shard " + quoted(shard) + " is missing", "", "",
+      refuse(index_path.string(), "the shard " + quote_name(shard) + " is missing", "", "",
              "was the download interrupted?");
     }
     add_file(dir_ / shard);
@@ -155,12 +155,12 @@ void HfModel::open_shards(const fs::path& index_path) {
   for (const auto& [tensor, shard] : weight_map) {
     const auto found = file_index_.find(tensor);
     if (found == file_index_.end()) {
-      refuse(tensor_place(index_path.string(), tensor), "no shard holds it", "", "in " + quoted(shard));
+      refuse(tensor_place(index_path.string(), tensor), "no shard holds it", "", "in " + quote_name(shard));
     }
     const fs::path actual = fs::path(files_[found->second]->path()).filename();
     if (actual != shard) {
       refuse(tensor_place(index_path.string(), tensor), "it is in another shard than the index says",
-             quoted(actual.string()), quoted(shard));
+             quote_name(actual.string()), quote_name(shard));
     }
   }
 }
@@ -182,7 +182,7 @@ at::Tensor HfModel::load(const std::string& name, const std::vector<int64_t>& sh
   const Place place = find(name);
   if (place.file == nullptr) {
     const std::string where = files_.size() == 1 ? files_.front()->path() : dir_.string();
-    refuse(where, "no tensor " + quoted(name), "", "", did_you_mean(name, names_));
+    refuse(where, "no tensor " + quote_name(name), "", "", did_you_mean(name, names_));
   }
   const StoredTensor& stored = place.file->at(place.stored_name);
   if (stored.shape != shape) {

@@ -37,7 +37,7 @@ class Bounds {
         break;
       case Event::key:
         if (const auto& key = parsed.get_ref<const std::string&>(); !keys_.back().insert(key).second) {
-          refuse(name_, "duplicate key " + quoted(key));
+          refuse(name_, "duplicate key " + quote_name(key));
         }
         break;
       default:
@@ -65,7 +65,7 @@ nlohmann::json parse_json_object(std::string_view text, const std::string& name)
   } catch (const nlohmann::json::exception& error) {
     std::string reason = error.what();
     if (const size_t end = reason.find("] "); end != std::string::npos) reason = reason.substr(end + 2);
-    refuse(name, "not valid JSON", quoted(reason));
+    refuse(name, "not valid JSON", quote_name(reason));
   }
   if (!value.is_object()) refuse(name, "not a JSON object", value.type_name(), "an object { … }");
   return value;

@@ -17,14 +17,14 @@ Manifest verify_manifested(const std::filesystem::path& dir, std::string_view ki
     throw Error(ErrorKind::kModel, {.where = where,
                                     .problem = "the directory is of another kind",
                                     .found = found != manifest.fields.end() && found->is_string()
-                                                 ? quoted(found->get_ref<const std::string&>())
+                                                 ? quote_name(found->get_ref<const std::string&>())
                                                  : "no `kind`",
-                                    .expected = quoted(kind)});
+                                    .expected = quote_name(kind)});
   }
   for (const std::string_view file : files) {
     const auto is_file = [&](const FileRecord& record) { return record.name == file; };
     if (std::none_of(manifest.files.begin(), manifest.files.end(), is_file)) {
-      throw Error(ErrorKind::kModel, {.where = where, .problem = "it doesn't vouch for " + quoted(file)});
+      throw Error(ErrorKind::kModel, {.where = where, .problem = "it doesn't vouch for " + quote_name(file)});
     }
   }
   return manifest;

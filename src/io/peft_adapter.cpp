@@ -13,7 +13,8 @@ namespace moelora::io {
 namespace {
 
 [[noreturn]] void refuse(const std::string& module, std::string problem) {
-  throw Error(ErrorKind::kInternal, {.where = "PEFT adapter, module " + quoted(module), .problem = std::move(problem)});
+  throw Error(ErrorKind::kInternal,
+              {.where = "PEFT adapter, module " + quote_name(module), .problem = std::move(problem)});
 }
 
 /// PEFT adapts the modules whose path is a target or ends with ".<target>".

@@ -32,7 +32,7 @@ class Config {
         ErrorKind::kModel,
         {.where = path_ + ", key `" + key + "`",
          .problem = std::move(problem),
-         .found = value == json_.end() ? "" : quoted(value->dump(-1, ' ', true, json::error_handler_t::replace)),
+         .found = value == json_.end() ? "" : quote_name(value->dump(-1, ' ', true, json::error_handler_t::replace)),
          .expected = std::move(expected)});
   }
 
@@ -111,7 +111,7 @@ class Config {
 };
 
 void check_pair(const std::string& path, const std::string& module, const LoraPair& pair, int64_t r) {
-  const std::string where = path + ", module " + quoted(module);
+  const std::string where = path + ", module " + quote_name(module);
   if (!pair.a.defined() || !pair.b.defined()) {
     throw Error(ErrorKind::kModel,
                 {.where = where, .problem = std::string("no lora_") + (pair.a.defined() ? "B" : "A") + " for it"});

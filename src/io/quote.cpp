@@ -4,7 +4,7 @@
 
 namespace moelora::io {
 
-std::string quoted(std::string_view name) {
+std::string quote_name(std::string_view name) {
   constexpr size_t kMost = 160;
   constexpr char kHex[] = "0123456789abcdef";
   std::string_view tail;
@@ -36,7 +36,7 @@ std::string quoted(std::string_view name) {
 }
 
 std::string tensor_place(std::string_view path, std::string_view name) {
-  return std::string(path) + ", tensor " + quoted(name);
+  return std::string(path) + ", tensor " + quote_name(name);
 }
 
 }  // namespace moelora::io

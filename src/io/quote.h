@@ -7,7 +7,7 @@
 namespace moelora::io {
 
 /// `name` in backquotes, with control characters and invalid UTF-8 as \xNN and the middle of a long one left out.
-std::string quoted(std::string_view name);
+std::string quote_name(std::string_view name);
 
 /// "path, tensor `name`": the `where` of an error about one tensor.
 std::string tensor_place(std::string_view path, std::string_view name);

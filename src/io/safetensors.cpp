@@ -87,7 +87,7 @@ const StoredTensor& SafetensorsFile::at(const std::string& name) const {
   const StoredTensor* tensor = find(name);
   if (tensor == nullptr) {
     throw Error(ErrorKind::kModel, {.where = path_,
-                                    .problem = "no tensor " + quoted(name),
+                                    .problem = "no tensor " + quote_name(name),
                                     .found = std::to_string(names_.size()) + " tensors",
                                     .hint = did_you_mean(name, names_)});
   }

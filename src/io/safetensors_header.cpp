@@ -39,7 +39,7 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
 
   bool null() override { wrong_value("null"); }
   bool boolean(bool) override { wrong_value("a boolean"); }
-  bool number_float(number_float_t, const string_t& text) override { wrong_value("the number " + quoted(text)); }
+  bool number_float(number_float_t, const string_t& text) override { wrong_value("the number " + quote_name(text)); }
   // Called only for numbers with a minus sign.
   bool number_integer(number_integer_t) override { wrong_value("a negative number"); }
   bool binary(binary_t&) override { wrong_value("binary data"); }
@@ -72,7 +72,7 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
     }
     if (place_ != Place::kTensor || key_ != "dtype") wrong_value("a string");
     const auto dtype = dtype_from_name(value);
-    if (!dtype) refuse(here(), "unknown dtype", quoted(value), "F32, BF16, F16, I64, …");
+    if (!dtype) refuse(here(), "unknown dtype", quote_name(value), "F32, BF16, F16, I64, …");
     tensors.back().info.dtype = *dtype;
     return true;
   }
@@ -123,14 +123,14 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool key(string_t& key) override {
-    if (place_ == Place::kTop && !names_.insert(key).second) refuse(name_, "duplicate tensor name", quoted(key));
-    if (place_ == Place::kMetadata && metadata.contains(key)) refuse(name_, "duplicate metadata key", quoted(key));
+    if (place_ == Place::kTop && !names_.insert(key).second) refuse(name_, "duplicate tensor name", quote_name(key));
+    if (place_ == Place::kMetadata && metadata.contains(key)) refuse(name_, "duplicate metadata key", quote_name(key));
     if (place_ == Place::kTensor) {
       if (key != "dtype" && key != "shape" && key != "data_offsets") {
-        refuse(here(), "unknown field " + quoted(key), "", "dtype, shape, data_offsets");
+        refuse(here(), "unknown field " + quote_name(key), "", "dtype, shape, data_offsets");
       }
       if (std::find(fields_.begin(), fields_.end(), key) != fields_.end()) {
-        refuse(here(), "duplicate field " + quoted(key));
+        refuse(here(), "duplicate field " + quote_name(key));
       }
       fields_.push_back(key);
     }
@@ -141,7 +141,8 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
   bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception& error) override {
     std::string reason = error.what();
     if (const size_t end = reason.find("] "); end != std::string::npos) reason = reason.substr(end + 2);
-    refuse(name_, "the header isn't valid JSON at byte " + std::to_string(position) + " of the header", quoted(reason));
+    refuse(name_, "the header isn't valid JSON at byte " + std::to_string(position) + " of the header",
+           quote_name(reason));
   }
 
  private:
@@ -158,7 +159,7 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
         if (key_ == kMetadataKey) refuse(name_, "`__metadata__` isn't an object of strings", std::move(found));
         refuse(tensor_place(name_, key_), "a tensor isn't described by an object", std::move(found));
       case Place::kMetadata:
-        refuse(name_, "the value of metadata key " + quoted(key_) + " isn't a string", std::move(found));
+        refuse(name_, "the value of metadata key " + quote_name(key_) + " isn't a string", std::move(found));
       case Place::kTensor:
         refuse(here(), "wrong type for `" + key_ + "`", std::move(found), key_ == "dtype" ? "a string" : "an array");
       case Place::kShape:
@@ -248,7 +249,7 @@ SafetensorsHeader read_safetensors_header(std::span<const std::byte> file, const
   }
   const std::string_view text(reinterpret_cast<const char*>(file.data()) + kLengthBytes, static_cast<size_t>(length));
   if (text.empty() || text.front() != '{') {
-    refuse(name, "the header doesn't begin with `{`", quoted(text.substr(0, 16)));
+    refuse(name, "the header doesn't begin with `{`", quote_name(text.substr(0, 16)));
   }
   if (const auto bad = first_invalid_utf8(text)) {
     refuse(name, "the header isn't valid UTF-8 at byte " + std::to_string(*bad) + " of the header");

@@ -19,7 +19,7 @@ std::string json_string(const std::string& text) {
   try {
     return nlohmann::json(text).dump();
   } catch (const nlohmann::json::type_error&) {
-    throw Error(ErrorKind::kModel, {.where = "safetensors header", .problem = quoted(text) + " isn't valid UTF-8"});
+    throw Error(ErrorKind::kModel, {.where = "safetensors header", .problem = quote_name(text) + " isn't valid UTF-8"});
   }
 }
 
@@ -68,7 +68,7 @@ SafetensorsLayout lay_out_safetensors(std::span<const TensorInfo> tensors, const
       twice != names.end() || (!names.empty() && std::binary_search(names.begin(), names.end(), "__metadata__"))) {
     const std::string_view name = twice != names.end() ? *twice : "__metadata__";
     throw Error(ErrorKind::kInternal,
-                {.where = "safetensors writer", .problem = "the name " + quoted(name) + " is taken"});
+                {.where = "safetensors writer", .problem = "the name " + quote_name(name) + " is taken"});
   }
   std::string text = header_text(tensors, layout.order, metadata);
   text.resize((text.size() + 7) / 8 * 8, ' ');
@@ -85,7 +85,7 @@ void write_safetensors(std::span<const TensorInfo> tensors, std::span<const std:
     if (i >= bytes.size() || static_cast<int64_t>(bytes[i].size()) != byte_size(tensors[i])) {
       throw Error(ErrorKind::kInternal,
                   {.where = "safetensors writer",
-                   .problem = "the bytes of " + quoted(tensors[i].name) + " don't fit its shape"});
+                   .problem = "the bytes of " + quote_name(tensors[i].name) + " don't fit its shape"});
     }
   }
   const SafetensorsLayout layout = lay_out_safetensors(tensors, metadata);
