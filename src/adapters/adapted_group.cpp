@@ -1,0 +1,89 @@
+#include "adapters/adapted_group.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
+
+#include "kernels/row_scale.h"
+
+namespace moelora::adapters {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// Order of AdaptedGroup::forward's differentiable arguments.
+enum Argument { kX, kStack, kWeights, kFirstB };
+
+/// D: the rows' dropout, or nothing where they carry no names for its draws (evaluation) or p is 0. Its own backward.
+at::Tensor drop(const at::Tensor& x, const kernels::DropoutKey& key, const at::Tensor& sample_keys, const at::Tensor& positions) {
+  return key.p > 0 && sample_keys.defined() ? kernels::counter_dropout_raw(x, key, sample_keys, positions) : x;
+}
+
+}  // namespace
+
+variable_list AdaptedGroup::forward(AutogradContext* context, const at::Tensor& x, const at::Tensor&, const at::Tensor& weights,
+                                    const variable_list&, const AdaptedProjection* projection, const TaskRows* rows) {
+  const AdaptedProjection& p = *projection;
+  const int64_t rank = p.options_.rank;
+  const at::Tensor dropped = drop(x, p.options_.dropout, rows->sample_keys(), rows->positions());
+  const at::Tensor z = at::mm(dropped, p.stack_compute_.t());  // [T, n R]
+  const at::Tensor scaled = weights.defined() ? weights.mul(p.options_.scale) : at::Tensor();
+  const at::Tensor u = scaled.defined() ? kernels::row_scale(z, scaled) : z.mul(p.options_.scale);
+
+  variable_list outputs;
+  for (const nn::Member& member : p.members()) outputs.push_back(member.base->forward(x));
+  for (size_t i = 0; i < p.adapters_.size(); ++i) {
+    outputs[p.adapters_[i].member].addmm_(u.narrow(1, i * rank, rank), p.b_compute_[i].t());
+  }
+  context->save_for_backward({x, z, scaled, rows->sample_keys(), rows->positions()});
+  context->saved_data["projection"] = reinterpret_cast<int64_t>(projection);
+  return outputs;
+}
+
+variable_list AdaptedGroup::backward(AutogradContext* context, const variable_list& dy) {
+  const variable_list saved = context->get_saved_variables();
+  const at::Tensor &x = saved[0], &z = saved[1], &scaled = saved[2], &sample_keys = saved[3], &positions = saved[4];
+  const auto& p = *reinterpret_cast<const AdaptedProjection*>(context->saved_data["projection"].toInt());
+  const int64_t rank = p.options_.rank;
+  const at::Tensor u = scaled.defined() ? kernels::row_scale(z, scaled) : z.mul(p.options_.scale);
+
+  variable_list gradients(kFirstB + p.adapters_.size() + 2);  // the last two: projection and rows
+  variable_list du;
+  for (size_t i = 0; i < p.adapters_.size(); ++i) {
+    const at::Tensor& dy_i = dy[p.adapters_[i].member];
+    if (!dy_i.defined()) {
+      du.push_back(at::zeros({z.size(0), rank}, z.options()));
+      continue;
+    }
+    du.push_back(at::mm(dy_i, p.b_compute_[i]));
+    gradients[kFirstB + i] = at::mm(dy_i.t(), u.narrow(1, i * rank, rank)).to(p.adapters_[i].b.scalar_type());
+  }
+  const at::Tensor du_all = du.size() == 1 ? du.front() : at::cat(du, /*dim=*/1);  // [T, n R]
+  at::Tensor dz;
+  if (scaled.defined()) {
+    auto [dz_scaled, dm] = kernels::row_scale_backward(du_all, z, scaled);
+    dz = std::move(dz_scaled);
+    gradients[kWeights] = dm.mul(p.options_.scale);
+  } else {
+    dz = du_all.mul(p.options_.scale);
+  }
+  const at::Tensor dropped = drop(x, p.options_.dropout, sample_keys, positions);
+  gradients[kStack] = at::mm(dz.t(), dropped).to(p.stack_.scalar_type());
+
+  if (context->needs_input_grad(kX)) {
+    at::Tensor dx;
+    for (size_t i = 0; i < dy.size(); ++i) {
+      if (dy[i].defined()) p.members()[i].base->accumulate_input_gradient(dy[i], dx);
+    }
+    if (dropped.is_same(x)) {
+      dx.addmm_(dz, p.stack_compute_);
+    } else {
+      dx.add_(drop(at::mm(dz, p.stack_compute_), p.options_.dropout, sample_keys, positions));
+    }
+    gradients[kX] = dx;
+  }
+  return gradients;
+}
+
+}  // namespace moelora::adapters

@@ -1,0 +1,29 @@
+// The hot path of training: one autograd node for a group of linears and their stacked experts.
+#pragma once
+
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "adapters/adapted_projection.h"
+
+namespace moelora::adapters {
+
+/// Differentiable in x, the stack A [n R, in], the weights m [T, n R] and each B_i [out_i, R]. With z = D(x) A^T, s the scale:
+///
+///   forward   y_i = W_i x + b_i + (s z ⊙ m)_i B_i^T
+///   backward  du_i = dy_i B_i                       u = s z ⊙ m
+///             dB_i = dy_i^T u_i,   dm = s du ⊙ z    (a reduction over out happens only inside these products)
+///             dz   = s du ⊙ m,     dA = dz^T D(x)
+///             dx   = sum_i dy_i W_i + D(dz A)
+///
+/// Saves x, z and m.
+struct AdaptedGroup : torch::autograd::Function<AdaptedGroup> {
+  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
+                                                const at::Tensor& stack, const at::Tensor& weights,
+                                                const torch::autograd::variable_list& b, const AdaptedProjection* projection,
+                                                const TaskRows* rows);
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& dy);
+};
+
+}  // namespace moelora::adapters

@@ -1,0 +1,182 @@
+#include "adapters/adapter_set.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <map>
+
+#include "adapters/targets.h"
+#include "core/error.h"
+#include "core/suggest.h"
+
+namespace moelora::adapters {
+
+AdapterSet::AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config, std::vector<std::string> tasks, uint64_t seed)
+    : config_(config), tasks_(std::move(tasks)), seed_(seed) {
+  if (config.method == config::Method::kMoelora || config.method == config::Method::kUniform) {
+    if (config.experts < 1 || config.rank % config.experts != 0) {
+      throw Error(ErrorKind::kConfig, {.where = "`adapter.rank`",
+                                       .problem = "rank is not divisible by experts",
+                                       .found = "rank " + std::to_string(config.rank) + ", experts " + std::to_string(config.experts),
+                                       .expected = "a multiple of experts (rank is the total over them)"});
+    }
+  }
+  std::vector<std::string> paths;
+  decoder.for_each_projection([&](std::unique_ptr<nn::Projection>& slot) {
+    for (const nn::Member& member : slot->members()) paths.push_back(member.path);
+  });
+  const std::vector<bool> targeted = match_targets(config.targets, paths);
+
+  size_t next = 0;
+  decoder.for_each_projection([&](std::unique_ptr<nn::Projection>& slot) {
+    std::vector<std::shared_ptr<const Mixer>> mixers;
+    for (const nn::Member& member : slot->members()) mixers.push_back(targeted[next++] ? make_mixer(member.path) : nullptr);
+    if (std::ranges::none_of(mixers, [](const auto& mixer) { return mixer != nullptr; })) return;
+    const ExpertOptions options{.rank = config.rank,
+                                .scale = config.alpha / static_cast<double>(config.rank),
+                                .normal_init = config.init_a == config::InitA::kNormal,
+                                .seed = seed,
+                                .dropout = {.p = config.dropout, .seed = seed, .module = static_cast<uint32_t>(projections_.size())}};
+    auto adapted = std::make_unique<AdaptedProjection>(std::move(slot), std::move(mixers), options, decoder.dtype());
+    projections_.push_back(adapted.get());
+    slot = std::move(adapted);
+  });
+}
+
+/// The method, in one place: who weighs the experts of the linear at `path`.
+std::shared_ptr<const Mixer> AdapterSet::make_mixer(const std::string& path) {
+  if (shared_mixer_) return shared_mixer_;
+  switch (config_.method) {
+    case config::Method::kLora: return shared_mixer_ = std::make_shared<PlainMixer>(config_.rank);
+    case config::Method::kUniform: return shared_mixer_ = std::make_shared<UniformMixer>(config_.rank, config_.experts);
+    case config::Method::kMoelora: break;
+    case config::Method::kFull:
+      throw Error(ErrorKind::kInternal, {.where = "AdapterSet", .problem = "method `full` trains the base and attaches nothing"});
+  }
+  if (!embedding_) {
+    embedding_ = std::make_shared<TaskEmbedding>(static_cast<int64_t>(tasks_.size()), config_.gate.embedding_size, seed_);
+  }
+  const bool shared = config_.gate.scope == config::GateScope::kShared;
+  auto gate = std::make_shared<TaskGate>(GateOptions{.name = shared ? "gate" : path + ".gate",
+                                                     .rank = config_.rank,
+                                                     .experts = config_.experts,
+                                                     .mean_one = config_.gate.normalise == config::GateNormalise::kMeanOne,
+                                                     .seed = seed_},
+                                         embedding_);
+  if (!shared) return gate;
+  shared_gate_ = gate;
+  return shared_mixer_ = std::make_shared<SharedGate>(gate);
+}
+
+int64_t AdapterSet::task_index(const std::string& name) const {
+  const auto task = std::ranges::find(tasks_, name);
+  if (task == tasks_.end()) {
+    throw Error(ErrorKind::kUsage, {.where = "task",
+                                    .problem = "unknown task",
+                                    .found = name,
+                                    .expected = "one of " + list_names(tasks_),
+                                    .hint = did_you_mean(name, tasks_)});
+  }
+  return task - tasks_.begin();
+}
+
+std::unique_ptr<TaskRows> AdapterSet::rows(const PackedTasks& packed) const {
+  for (const int64_t task : packed.tasks) {
+    if (task < 0 || task >= static_cast<int64_t>(tasks_.size())) {
+      throw Error(ErrorKind::kInternal, {.where = "packed batch", .problem = "task index out of range", .found = std::to_string(task)});
+    }
+    if (merged_task_ >= 0 && task != merged_task_) {
+      throw Error(ErrorKind::kUsage, {.where = "task",
+                                      .problem = "another task is merged into the weights",
+                                      .found = tasks_[task],
+                                      .expected = tasks_[merged_task_],
+                                      .hint = "restore() the weights first"});
+    }
+  }
+  auto rows = std::make_unique<TaskRows>(packed);
+  if (shared_gate_) rows->set_shared_weights(shared_gate_->row_weights(*rows, {}));
+  return rows;
+}
+
+std::vector<NamedTensor> AdapterSet::parameters() const {
+  std::vector<NamedTensor> all;
+  if (embedding_) all.emplace_back("task_embedding", embedding_->table);
+  if (shared_gate_) std::ranges::copy(shared_gate_->parameters(), std::back_inserter(all));
+  for (const AdaptedProjection* projection : projections_) {
+    std::ranges::copy(projection->parameters(), std::back_inserter(all));
+    for (const MemberAdapter& adapter : projection->adapters()) {
+      std::ranges::copy(adapter.mixer->parameters(), std::back_inserter(all));
+    }
+  }
+  return all;
+}
+
+int64_t AdapterSet::parameter_count() const {
+  int64_t count = 0;
+  for (const auto& [name, tensor] : parameters()) count += tensor.numel();
+  return count;
+}
+
+void AdapterSet::load(std::span<const NamedTensor> values) {
+  std::map<std::string, at::Tensor> given(values.begin(), values.end());
+  const std::vector<NamedTensor> masters = parameters();
+  const auto fail = [](const std::string& name, const std::string& problem) {
+    throw Error(ErrorKind::kModel, {.where = "adapter tensor `" + name + "`", .problem = problem});
+  };
+  for (const auto& [name, master] : masters) {
+    const auto value = given.find(name);
+    if (value == given.end()) fail(name, "missing");
+    if (value->second.sizes() != master.sizes()) fail(name, "of another shape than the configuration says");
+  }
+  if (given.size() != masters.size()) {
+    for (const auto& [name, master] : masters) given.erase(name);
+    fail(given.begin()->first, "not part of this adapter");
+  }
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, master] : masters) master.copy_(given.at(name));
+  refresh();
+}
+
+void AdapterSet::refresh() {
+  for (AdaptedProjection* projection : projections_) projection->refresh();
+}
+
+std::vector<CollapsedLinear> AdapterSet::collapse(int64_t task) const {
+  std::vector<CollapsedLinear> collapsed;
+  for (const AdaptedProjection* projection : projections_) {
+    for (const MemberAdapter& adapter : projection->adapters()) {
+      collapsed.push_back(adapters::collapse(adapter, config_.alpha / static_cast<double>(config_.rank), task));
+    }
+  }
+  return collapsed;
+}
+
+void AdapterSet::merge(int64_t task) {
+  if (task == merged_task_) return;
+  for (AdaptedProjection* projection : projections_) projection->merge(task);
+  merged_task_ = task;
+}
+
+void AdapterSet::restore() {
+  for (AdaptedProjection* projection : projections_) projection->restore();
+  merged_task_ = -1;
+}
+
+std::vector<GateTable> AdapterSet::gates() const {
+  const auto table = [this](const std::string& name, const Mixer& mixer) {
+    GateTable gate{.name = name, .weights = {}};
+    for (size_t task = 0; task < tasks_.size(); ++task) {
+      const at::Tensor weights = mixer.expert_weights(static_cast<int64_t>(task)).contiguous();
+      gate.weights.emplace_back(weights.const_data_ptr<float>(), weights.const_data_ptr<float>() + weights.numel());
+    }
+    return gate;
+  };
+  if (shared_mixer_) return {table("shared", *shared_mixer_)};
+  std::vector<GateTable> gates;
+  for (const AdaptedProjection* projection : projections_) {
+    for (const MemberAdapter& adapter : projection->adapters()) gates.push_back(table(adapter.path, *adapter.mixer));
+  }
+  return gates;
+}
+
+}  // namespace moelora::adapters

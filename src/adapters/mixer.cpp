@@ -1,0 +1,53 @@
+#include "adapters/mixer.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/softmax.h>
+
+#include <cmath>
+
+#include "adapters/initialise.h"
+
+namespace moelora::adapters {
+
+at::Tensor PlainMixer::task_weights(int64_t) const { return at::ones({rank_}, at::kFloat); }
+at::Tensor PlainMixer::expert_weights(int64_t) const { return at::ones({1}, at::kFloat); }
+
+at::Tensor UniformMixer::row_weights(const TaskRows& rows, const at::Tensor&) const {
+  return task_weights(0).expand({rows.tasks().size(0), rank_});
+}
+at::Tensor UniformMixer::task_weights(int64_t) const { return at::full({rank_}, 1.0 / experts_, at::kFloat); }
+at::Tensor UniformMixer::expert_weights(int64_t) const { return at::full({experts_}, 1.0 / experts_, at::kFloat); }
+
+TaskEmbedding::TaskEmbedding(int64_t tasks, int64_t size, uint64_t seed)
+    : table(normal_parameter("task_embedding", {tasks, size}, 1.0, seed)) {}
+
+TaskGate::TaskGate(GateOptions options, std::shared_ptr<const TaskEmbedding> embedding)
+    : options_(std::move(options)), embedding_(std::move(embedding)) {
+  const int64_t size = embedding_->table.size(1);
+  gate_ = uniform_parameter(options_.name, {options_.experts, size}, 1.0 / std::sqrt(static_cast<double>(size)), options_.seed);
+}
+
+at::Tensor TaskGate::table() const {
+  const at::Tensor weights = at::softmax(at::mm(embedding_->table, gate_.t()), /*dim=*/1);
+  return options_.mean_one ? weights.mul(options_.experts) : weights;
+}
+
+at::Tensor TaskGate::row_weights(const TaskRows& rows, const at::Tensor&) const {
+  const at::Tensor columns = table().repeat_interleave(options_.rank / options_.experts, /*dim=*/1);  // [tasks, R]
+  return at::index_select(columns, 0, rows.tasks());
+}
+
+at::Tensor TaskGate::task_weights(int64_t task) const {
+  return expert_weights(task).repeat_interleave(options_.rank / options_.experts);
+}
+
+at::Tensor TaskGate::expert_weights(int64_t task) const {
+  const at::NoGradGuard no_grad;
+  return table()[task].clone();
+}
+
+}  // namespace moelora::adapters

@@ -1,0 +1,113 @@
+// Who weighs the experts: the one axis on which the methods that mix experts differ. A Mixer turns a row's task (or, for a token
+// gate, the row itself) into weights m over the R columns of the stacked experts; everything else is AdaptedProjection.
+//
+//   method    m of a row of task t                              source
+//   lora      1                                                 Hu et al., "LoRA"
+//   uniform   1 / N                                             MOELoRA without gate (arXiv 2310.18339, ablation)
+//   moelora   repeat(softmax(W_g E_t), r / N), or N times that  arXiv 2310.18339, section 4.3
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "adapters/task_rows.h"
+
+namespace moelora::adapters {
+
+using NamedTensor = std::pair<std::string, at::Tensor>;
+
+class Mixer {
+ public:
+  virtual ~Mixer() = default;
+
+  /// m [T, R] float32 of the rows (x [T, in] for methods that look at it), differentiable; undefined where every weight is 1.
+  virtual at::Tensor row_weights(const TaskRows& rows, const at::Tensor& x) const = 0;
+
+  /// m [R] float32 of one task, detached: what collapse multiplies into B.
+  virtual at::Tensor task_weights(int64_t task) const = 0;
+
+  /// The weights of the N experts of one task, [N] float32, detached: what `moelora gates` shows.
+  virtual at::Tensor expert_weights(int64_t task) const = 0;
+
+  /// Trainable masters, each a float32 leaf, by name.
+  virtual std::vector<NamedTensor> parameters() const { return {}; }
+};
+
+/// Plain LoRA: one adapter for all tasks.
+class PlainMixer : public Mixer {
+ public:
+  explicit PlainMixer(int64_t rank) : rank_(rank) {}
+  at::Tensor row_weights(const TaskRows&, const at::Tensor&) const override { return {}; }
+  at::Tensor task_weights(int64_t task) const override;
+  at::Tensor expert_weights(int64_t task) const override;
+
+ private:
+  int64_t rank_;
+};
+
+/// N experts of equal weight 1 / N, whatever the task.
+class UniformMixer : public Mixer {
+ public:
+  UniformMixer(int64_t rank, int64_t experts) : rank_(rank), experts_(experts) {}
+  at::Tensor row_weights(const TaskRows& rows, const at::Tensor&) const override;
+  at::Tensor task_weights(int64_t task) const override;
+  at::Tensor expert_weights(int64_t task) const override;
+
+ private:
+  int64_t rank_;
+  int64_t experts_;
+};
+
+/// One embedding a task, E [tasks, d_t] ~ N(0, 1): what a gate sees. All gates of a model share it.
+struct TaskEmbedding {
+  at::Tensor table;  // [tasks, d_t] float32, a leaf
+
+  TaskEmbedding(int64_t tasks, int64_t size, uint64_t seed);
+};
+
+struct GateOptions {
+  std::string name;       // of its parameter: "gate", or "<group>.gate" for one of many
+  int64_t rank = 0;       // R
+  int64_t experts = 0;    // N, divides R
+  bool mean_one = false;  // weights have mean 1 over the experts instead of sum 1
+  uint64_t seed = 0;
+};
+
+/// The paper's task-motivated gate: w[t, :] = softmax(W_g E_t) over the experts, in float32, dense. W_g [N, d_t], no bias,
+/// U(±1/sqrt(d_t)) at the start.
+class TaskGate : public Mixer {
+ public:
+  TaskGate(GateOptions options, std::shared_ptr<const TaskEmbedding> embedding);
+
+  /// A gate shared by all layers is asked once a batch, and the result travels in TaskRows.
+  at::Tensor row_weights(const TaskRows& rows, const at::Tensor&) const override;
+  at::Tensor task_weights(int64_t task) const override;
+  at::Tensor expert_weights(int64_t task) const override;
+  std::vector<NamedTensor> parameters() const override { return {{options_.name, gate_}}; }
+
+ private:
+  at::Tensor table() const;  // [tasks, N] float32, differentiable
+
+  GateOptions options_;
+  std::shared_ptr<const TaskEmbedding> embedding_;
+  at::Tensor gate_;  // W_g [N, d_t] float32, a leaf
+};
+
+/// A gate of all layers as one layer sees it: its weights come with the rows.
+class SharedGate : public Mixer {
+ public:
+  explicit SharedGate(std::shared_ptr<const TaskGate> gate) : gate_(std::move(gate)) {}
+  at::Tensor row_weights(const TaskRows& rows, const at::Tensor&) const override { return rows.shared_weights(); }
+  at::Tensor task_weights(int64_t task) const override { return gate_->task_weights(task); }
+  at::Tensor expert_weights(int64_t task) const override { return gate_->expert_weights(task); }
+
+ private:
+  std::shared_ptr<const TaskGate> gate_;
+};
+
+}  // namespace moelora::adapters

@@ -1,0 +1,26 @@
+#include "nn/base_linear.h"
+
+#include <ATen/ops/linear.h>
+#include <ATen/ops/mm.h>
+
+namespace moelora::nn {
+
+at::Tensor PlainLinear::forward(const at::Tensor& x) const { return at::linear(x, dense_weight(), bias()); }
+
+void PlainLinear::accumulate_input_gradient(const at::Tensor& dy, at::Tensor& dx) const {
+  if (dx.defined()) {
+    dx.addmm_(dy, dense_weight());
+  } else {
+    dx = at::mm(dy, dense_weight());
+  }
+}
+
+std::vector<WeightPtr> PlainLinear::trainable_weights() const {
+  std::vector<WeightPtr> weights;
+  for (const WeightPtr& weight : {weight_, bias_}) {
+    if (weight && weight->trainable()) weights.push_back(weight);
+  }
+  return weights;
+}
+
+}  // namespace moelora::nn

@@ -1,0 +1,72 @@
+// The decoder-only transformer every supported family is an instance of. It knows nothing of adapters: they wrap its projections
+// from outside (adapters::attach), and what rows carry for them is an opaque RowContext.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nn/attention_state.h"
+#include "nn/decoder_layer.h"
+#include "nn/model_config.h"
+#include "nn/rope_table.h"
+#include "nn/weight_source.h"
+
+namespace moelora::nn {
+
+/// The rows of one packed batch (training) or one step (generation).
+struct Rows {
+  at::Tensor ids;        // [T] int64
+  at::Tensor positions;  // [T] int64, from 0 within each sequence
+};
+
+struct ForwardOptions {
+  bool recompute = false;  // keep only each layer's input and compute the rest again in backward
+};
+
+class Decoder {
+ public:
+  /// Takes every weight from `source` in `dtype` (kFloat, kBFloat16; kDouble in tests).
+  Decoder(ModelConfig config, WeightSource& source, at::ScalarType dtype);
+
+  /// Hidden rows after the last norm, [T, hidden_size]. Throws Error (kLimit) on a position beyond the model's context and
+  /// Error (kData) on a token id outside the vocabulary.
+  at::Tensor forward(const Rows& rows, AttentionState& attention, const RowContext* context,
+                     const ForwardOptions& options = {}) const;
+
+  /// Logits of hidden rows: [K, hidden_size] -> [K, vocab_size], in the compute dtype.
+  at::Tensor logits(const at::Tensor& hidden) const;
+
+  /// The head's weight [vocab_size, hidden_size] in the compute dtype (the embedding where they are tied).
+  at::Tensor head() const { return head_->get(); }
+
+  const ModelConfig& config() const { return config_; }
+  at::ScalarType dtype() const { return dtype_; }
+
+  /// Every projection of every layer, in order; a visitor may wrap it in place.
+  void for_each_projection(const std::function<void(std::unique_ptr<Projection>&)>& visit);
+
+  /// Every weight once, by its Hugging Face name, in file order.
+  const std::vector<WeightPtr>& weights() const { return weights_; }
+
+  /// method: full. Every weight becomes a float32 master that requires a gradient.
+  void make_trainable();
+
+ private:
+  Stream forward_layer(const DecoderLayer& layer, const Stream& stream, const LayerInputs& inputs,
+                       const ForwardOptions& options) const;
+
+  ModelConfig config_;
+  at::ScalarType dtype_;
+  RopeTable rope_;
+  WeightPtr embedding_;  // [vocab_size, hidden_size]
+  std::vector<DecoderLayer> layers_;
+  WeightPtr final_norm_;  // [hidden_size]
+  WeightPtr head_;        // [vocab_size, hidden_size]
+  std::vector<WeightPtr> weights_;
+};
+
+}  // namespace moelora::nn

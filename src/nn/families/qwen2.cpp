@@ -1,0 +1,15 @@
+// Qwen2 and Qwen2.5 (Qwen2ForCausalLM): biases on q, k and v; a sliding window only where use_sliding_window says so.
+#include "nn/families/fields.h"
+
+namespace moelora::nn {
+
+ModelConfig parse_qwen2(const Fields& fields) {
+  ModelConfig model = parse_llama_shape(fields);
+  model.qkv_bias = true;
+  if (fields.flag_or("use_sliding_window", false) && fields.has("sliding_window")) {
+    set_windows(fields, model, fields.positive("sliding_window"), fields.positive_or("max_window_layers", model.layers));
+  }
+  return model;
+}
+
+}  // namespace moelora::nn

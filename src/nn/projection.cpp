@@ -1,0 +1,47 @@
+#include "nn/projection.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/linear.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+
+namespace moelora::nn {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// A frozen group: nothing is saved, backward is the sum of the members' input gradients.
+struct FrozenGroup : torch::autograd::Function<FrozenGroup> {
+  static variable_list forward(AutogradContext* context, const at::Tensor& x, const BaseProjection* group) {
+    context->saved_data["group"] = reinterpret_cast<int64_t>(group);
+    variable_list outputs;
+    for (const Member& member : group->members()) outputs.push_back(member.base->forward(x));
+    return outputs;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& dy) {
+    const auto* group = reinterpret_cast<const BaseProjection*>(context->saved_data["group"].toInt());
+    at::Tensor dx;
+    for (size_t i = 0; i < dy.size(); ++i) {
+      if (dy[i].defined()) group->members()[i].base->accumulate_input_gradient(dy[i], dx);
+    }
+    return {dx, at::Tensor()};
+  }
+};
+
+}  // namespace
+
+std::vector<at::Tensor> BaseProjection::forward(const at::Tensor& x, const RowContext*) const {
+  const auto trainable = [](const Member& member) { return !member.base->trainable_weights().empty(); };
+  const bool trained = std::ranges::any_of(members_, trainable);
+  if (!trained && x.requires_grad() && at::GradMode::is_enabled()) return FrozenGroup::apply(x, this);
+  std::vector<at::Tensor> outputs;
+  for (const Member& member : members_) {
+    outputs.push_back(trained ? at::linear(x, member.base->dense_weight(), member.base->bias()) : member.base->forward(x));
+  }
+  return outputs;
+}
+
+}  // namespace moelora::nn

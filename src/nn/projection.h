@@ -1,0 +1,47 @@
+// What the decoder calls where a model has linears: rows in, one output for each linear that shares that input (q, k, v; gate, up).
+// A group, so that whoever adapts it can serve all its members with one product. BaseProjection is the base model alone;
+// adapters::AdaptedProjection wraps one.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nn/base_linear.h"
+#include "nn/row_context.h"
+
+namespace moelora::nn {
+
+/// One linear of a group, by its Hugging Face module path ("model.layers.0.self_attn.q_proj").
+struct Member {
+  std::string path;
+  std::shared_ptr<BaseLinear> base;
+
+  /// The last part of the path ("q_proj").
+  std::string short_name() const { return path.substr(path.rfind('.') + 1); }
+};
+
+class Projection {
+ public:
+  virtual ~Projection() = default;
+
+  /// x [T, in] -> one [T, out_i] a member, in order. Differentiable. `context` may be null where nothing wraps the projection.
+  virtual std::vector<at::Tensor> forward(const at::Tensor& x, const RowContext* context) const = 0;
+
+  virtual const std::vector<Member>& members() const = 0;
+};
+
+class BaseProjection : public Projection {
+ public:
+  explicit BaseProjection(std::vector<Member> members) : members_(std::move(members)) {}
+
+  std::vector<at::Tensor> forward(const at::Tensor& x, const RowContext* context) const override;
+  const std::vector<Member>& members() const override { return members_; }
+
+ private:
+  std::vector<Member> members_;
+};
+
+}  // namespace moelora::nn

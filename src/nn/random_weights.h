@@ -1,0 +1,23 @@
+// Random weights of a model's shape: for training from a random start (`random_init`), benchmarks and tests.
+#pragma once
+
+#include <cstdint>
+
+#include "nn/weight_source.h"
+
+namespace moelora::nn {
+
+/// Norms 1, biases 0, everything else N(0, deviation²), each a pure function of (seed, name, row, column).
+class RandomWeights : public WeightSource {
+ public:
+  RandomWeights(uint64_t seed, double deviation) : seed_(seed), deviation_(deviation) {}
+
+  bool contains(const std::string&) const override { return true; }
+  at::Tensor load(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype) override;
+
+ private:
+  uint64_t seed_;
+  double deviation_;
+};
+
+}  // namespace moelora::nn
