@@ -12,8 +12,8 @@
 namespace moelora::io {
 
 struct Artefact {
-  nlohmann::json config;  // an object
-  NamedTensors tensors;   // sorted by name once read
+  nlohmann::json config = nlohmann::json::object();  // an object
+  NamedTensors tensors;                              // sorted by name once read
 };
 
 /// `dir` must not exist; it appears whole or not at all. Throws Error(kIo) where it can't be written.

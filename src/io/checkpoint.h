@@ -19,8 +19,9 @@ struct Checkpoint {
   int64_t step = 0;
   NamedTensors
       tensors;  // masters, exp_avg, exp_avg_sq: any dtype and shape; names are the caller's, sorted once loaded
-  nlohmann::json state;     // an object: cursors, metrics so far
-  nlohmann::json identity;  // an object, kept in the manifest: hashes of base, tokenizer, data and config, world size
+  nlohmann::json state = nlohmann::json::object();     // an object: cursors, metrics so far
+  nlohmann::json identity = nlohmann::json::object();  // an object, kept in the manifest: hashes of base, tokenizer,
+                                                       // data and config, world size
 };
 
 /// A checkpoint that doesn't verify, and why (file and reason).

@@ -13,9 +13,9 @@
 namespace moelora::io {
 
 struct HfModelContents {
-  nlohmann::json config;                            // config.json
-  std::optional<nlohmann::json> generation_config;  // generation_config.json
-  NamedTensors tensors;                             // Hugging Face names
+  nlohmann::json config = nlohmann::json::object();  // config.json
+  std::optional<nlohmann::json> generation_config;   // generation_config.json
+  NamedTensors tensors;                              // Hugging Face names
   std::vector<std::filesystem::path>
       copied_files;  // tokenizer.json, tokenizer_config.json, …: copied under their own file names
   int64_t max_shard_bytes = int64_t{5} << 30;  // beyond it: model-0000i-of-0000N.safetensors and an index
