@@ -1,0 +1,18 @@
+// What the table and the HTML page of a report share. Private to this folder.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "eval/report.h"
+
+namespace moelora::eval {
+
+std::string three_decimals(double score);
+/// Every comparison of any task, in order of first appearance.
+std::vector<std::string> comparison_names(const Report& report);
+std::optional<double> comparison_of(const TaskReport& task, std::string_view name);
+
+}  // namespace moelora::eval
