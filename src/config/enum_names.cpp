@@ -1,0 +1,44 @@
+#include "config/enum_names.h"
+
+namespace moelora::config {
+
+using Names = std::vector<std::string>;
+
+const Names& enum_names(Overflow) {
+  static const Names names = {"error", "drop", "cut_middle", "cut_head"};
+  return names;
+}
+const Names& enum_names(LossNormalisation) {
+  static const Names names = {"token", "sample", "task"};
+  return names;
+}
+const Names& enum_names(Method) {
+  static const Names names = {"moelora", "lora", "uniform", "full"};
+  return names;
+}
+const Names& enum_names(GateScope) {
+  static const Names names = {"shared", "per_layer"};
+  return names;
+}
+const Names& enum_names(GateNormalise) {
+  static const Names names = {"sum_one", "mean_one"};
+  return names;
+}
+const Names& enum_names(InitA) {
+  static const Names names = {"kaiming", "normal"};
+  return names;
+}
+const Names& enum_names(Schedule) {
+  static const Names names = {"linear", "cosine", "constant"};
+  return names;
+}
+const Names& enum_names(DType) {
+  static const Names names = {"auto", "float32", "bfloat16"};
+  return names;
+}
+const Names& enum_names(Recompute) {
+  static const Names names = {"none", "full"};
+  return names;
+}
+
+}  // namespace moelora::config

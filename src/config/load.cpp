@@ -1,0 +1,51 @@
+#include "config/load.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "config/loader.h"
+
+namespace moelora::config {
+namespace {
+
+std::string read_text(const std::filesystem::path& path) {
+  const auto unreadable = [&](std::string problem) {
+    return Error(ErrorKind::kConfig, {.where = path.string(), .problem = std::move(problem)});
+  };
+  if (std::filesystem::is_directory(path)) throw unreadable("is a directory, not a configuration file");
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw unreadable(std::string("can't open the configuration: ") + std::strerror(errno));
+  // One byte more than is accepted: enough to know that it is too much.
+  std::string text(kLargestYaml + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  return text;
+}
+
+}  // namespace
+
+RunConfig load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+  return parse_config(read_text(path), path, overrides);
+}
+
+RunConfig parse_config(std::string_view yaml_text, const std::filesystem::path& file_name,
+                       const std::vector<std::string>& overrides) {
+  RunConfig config;
+  Findings findings(file_name.string());
+  Loader loader(file_name, &config, &findings);
+  try {
+    loader.read_file(parse_yaml(yaml_text, file_name.string()));
+  } catch (const Error& error) {  // no YAML at all: nothing else can be said
+    throw ErrorList({error});
+  }
+  for (const std::string& text : overrides) loader.apply_override(text);
+  check_values(config, &findings);
+  findings.throw_if_any();
+  if (config.output.empty()) config.output = (std::filesystem::path("runs") / file_name.stem()).string();
+  return config;
+}
+
+}  // namespace moelora::config
