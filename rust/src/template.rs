@@ -27,7 +27,7 @@ impl ChatTemplate {
             .map_err(|e| Failure::new(Status::BadSource, format!("byte {} is not valid UTF-8", e.valid_up_to())))?;
         let mut environment = environment();
         environment
-            .add_template_owned(NAME, generation_tag::accepted(source))
+            .add_template_owned(NAME, generation_tag::accepted(&unix_lines(source)))
             .map_err(|e| Failure::new(Status::BadSource, message(&e)))?;
         Ok(ChatTemplate { environment })
     }
@@ -44,6 +44,11 @@ impl ChatTemplate {
             Ok(_) => String::from_utf8(out.bytes).map_err(|e| Failure::new(Status::Internal, e.to_string())),
         }
     }
+}
+
+/// Jinja2 reads every line end as a line feed.
+fn unix_lines(source: &str) -> String {
+    source.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 fn environment() -> Environment<'static> {

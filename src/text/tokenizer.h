@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace moelora::text {
@@ -59,6 +60,7 @@ class Tokenizer {
 
  private:
   friend class DecodeStream;
+  friend struct TextAssets load_text_assets(const std::filesystem::path& model_dir);
   explicit Tokenizer(std::shared_ptr<const internal::TokenizerHandle> handle) : handle_(std::move(handle)) {}
 
   std::shared_ptr<const internal::TokenizerHandle> handle_;
