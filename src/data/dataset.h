@@ -48,7 +48,7 @@ struct Task {
 };
 
 struct Dataset {
-  std::vector<Task> tasks;         // sorted by name (bytes): a task's index here is its index everywhere
+  std::vector<Task> tasks;         // sorted by name (bytes)
   std::vector<SourceFile> files;   // in the order read
   std::string hash;                // XXH3-128 over every file's split and hash; independent of where the files lie
   std::vector<std::string> warnings;
@@ -63,8 +63,13 @@ struct Dataset {
 struct DatasetRequest {
   std::vector<Split> splits = {Split::kTrain, Split::kDev, Split::kTest};  // other files aren't opened
   std::vector<Split> required = {Split::kTrain};                           // every task must have rows in these
-  std::optional<Split> unnamed_files_are;  // split of a file whose name says none; nothing: an error
+  /// Split of a file whose name says none, which then also names the task of rows without a label. Nothing: an error.
+  std::optional<Split> unnamed_files_are;
 };
+
+/// Task names become directories and model names: at most 100 bytes; no white space, control characters, `/`, `\\`, `:`; no `.` or `-`
+/// first.
+bool is_task_name(std::string_view name);
 
 /// Throws ErrorList (kData, kConfig or kIo, by the first) with every problem found: the first malformed row of each file, missing
 /// files and splits, unknown tasks in `tasks`, empty tasks. A task without dev rows is a warning. `max_rows` of a task keeps evenly

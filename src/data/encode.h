@@ -57,7 +57,7 @@ struct EncodeOptions {
 
 /// Prompt and answer of every row, at most data.max_length tokens together. Prompts that are too long follow the task's overflow rule;
 /// texts (rows without prompt) are split into pieces that overlap by one token, so that every token is predicted once. Throws
-/// ErrorList(kLimit) with file and line for answers over the limit and for prompts under Overflow::kError (the first 20).
+/// ErrorList(kData) with file and line for answers over the limit and for prompts under Overflow::kError (the first 20).
 EncodedRows encode_rows(const Dataset& dataset, Split split, const PromptRenderer& renderer, const EncodeOptions& options = {});
 
 /// Prompts alone, for generation: at most `max_prompt_tokens` each, so that nothing depends on the reference answer. The overflow rules

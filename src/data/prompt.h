@@ -32,7 +32,8 @@ class PromptRenderer {
   /// messages' contents joined by newlines, with what the tokenizer puts before every text, and the end of turn is the eos token.
   bool uses_chat_template() const { return chat_; }
 
-  /// Messages as the template renders them, ready for the answer. `task_prompt` goes before the last user message's content. Throws
+  /// Messages as the template renders them, ready for the answer. `task_prompt`, where there is
+  /// one, and a newline go before the last user message's content. Throws
   /// Error(kData) where the template refuses the messages.
   std::string prompt_text(std::span<const Message> messages, std::string_view task_prompt) const;
   std::vector<int32_t> prompt_ids(std::span<const Message> messages, std::string_view task_prompt) const;
@@ -67,7 +68,7 @@ class PromptRenderer {
   bool chat_ = false;
   std::string answer_lead_;
   std::string end_of_turn_;
-  std::vector<int32_t> eos_ids_;  // appended where no template ends the answer; one id
+  bool ends_by_id_ = false;  // no template ends the answer: the eos token does
   std::vector<int64_t> stop_ids_;
 };
 
@@ -80,7 +81,7 @@ struct FittedPrompt {
   bool dropped = false;
 };
 
-/// `limit`: tokens the prompt may have, at least 1. Throws Error(kLimit) naming the row where the overflow rule is kError, or where
+/// `limit`: tokens the prompt may have, at least 1. Throws Error(kData) naming the row where the overflow rule is kError, or where
 /// the prompt is too long even without the content that may be cut.
 FittedPrompt fit_prompt(const PromptRenderer& renderer, const Row& row, const config::TaskConfig& task, int64_t limit,
                         config::Overflow overflow);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "data/encode.h"
@@ -43,8 +44,8 @@ class Sampler {
   std::vector<Draw> epoch(int64_t epoch) const;
   /// The next position; moves to the next epoch after its last step.
   Cursor after(Cursor cursor) const;
-  /// Draws of one step out of its epoch's order.
-  std::vector<Draw> step(const std::vector<Draw>& epoch_draws, int64_t step) const;
+  /// Draws of one step out of its epoch's order; step < steps_per_epoch().
+  std::span<const Draw> step(std::span<const Draw> epoch_draws, int64_t step) const;
   /// Expected draws of each task in an epoch, [tasks]; sums to samples().
   std::vector<double> expected_draws() const { return expected_; }
 

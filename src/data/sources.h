@@ -1,0 +1,32 @@
+// Which files the configured sources stand for.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/run_config.h"
+#include "core/error.h"
+#include "data/dataset.h"
+
+namespace moelora::data {
+
+struct SourceEntry {
+  std::filesystem::path path;
+  Split split = Split::kTrain;
+  std::optional<std::string> format;
+  std::optional<std::string> task;           // of every row
+  std::optional<std::string> fallback_task;  // of rows without a label of their own
+  std::string licence;                       // of a LICENSE file that covers it
+};
+
+struct SourceList {
+  std::vector<SourceEntry> files;        // of all splits, sources in order, then tasks by name, then splits
+  std::vector<Error> errors;
+  std::vector<std::string> warnings;
+};
+
+SourceList list_sources(const config::DataConfig& config, const DatasetRequest& request);
+
+}  // namespace moelora::data
