@@ -26,7 +26,7 @@ struct SafetensorsHeader {
 
 /// Bounds: the header's length is the reference library's; the counts are far above any real model.
 inline constexpr int64_t kMaxHeaderBytes = 100'000'000;
-inline constexpr int64_t kMaxTensors = 1'000'000;
+inline constexpr int64_t kMaxTensors = 250'000;
 inline constexpr int64_t kMaxRank = 64;
 
 /// Throws Error(kModel) naming `name`, the tensor and the reason. Stricter than the reference library where that takes
