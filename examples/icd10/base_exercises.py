@@ -1,0 +1,181 @@
+"""The base model's exercises, from the base set of categories only.
+
+They teach what a larger model brings along: the list's words, what its abbreviations mean, copying, choosing, taking a title apart,
+finding a note. Their own wording and answer formats differ from the tasks', so that fine-tuning has conventions to teach.
+"""
+
+from choice_tasks import bare_note, options_for, siblings, usable_terms
+from draws import Draws
+from lexicon import ENCOUNTERS, abbreviate
+from phrasing import encounter_class, head, phrase, plain
+from structure_tasks import with_open_finding
+from text_tasks import additions, neighbours, question, scene, scene_text
+from titles import TitleReader
+
+ROWS = 240000
+_SAYS = {
+    "inclusion": "another word for it",
+    "excludes1": "a different thing",
+    "excludes2": "a different thing, maybe at once",
+    "additional": "one more code to give",
+    "first": "the cause, named earlier",
+    "also": "a second code, in any order",
+}
+_STATUS = {"present": "yes", "absent": "no", "unspecified": "open"}
+
+
+class Exercises:
+    """Makes one exercise from a stream of draws: (input, answer), or None where what was drawn doesn't serve."""
+
+    def __init__(self, tabular):
+        self._tabular = tabular
+        self._allowed = tabular.titles_of["base"]
+        self._codes = [code for code in tabular.of_set("base") if code.title in self._allowed and len(code.title) <= 110]
+        reader = TitleReader(code.title for code in tabular.codes)
+        read = [(code, reader.read(code.title) or reader.read_findings(code.title)) for code in self._codes]
+        self._parsed = [(code, parts) for code, parts in read if parts]
+        self._injuries = [(code, parts) for code, parts in self._parsed if code.encounters and parts.whole and parts.site]
+        self._finding = [(code, parts) for code, parts in self._parsed if parts.findings]
+        self._terms = usable_terms(tabular, "base")
+        self._noted = [(code, note) for code in self._codes for note in code.notes if bare_note(note.text)]
+        self._scarce = [(code, note) for code, note in self._noted if note.kind != "inclusion"]
+        self._groups = neighbours(tabular, "base")
+        self._words = sorted({word for code in self._codes for word in code.title.split() if word.isalpha() and len(word) > 3})
+
+    def _drawn_parts(self, draws):
+        pool = draws.choice((self._parsed, self._parsed, self._injuries, self._finding))
+        code, parts = draws.choice(pool)
+        encounter = None
+        if pool is self._injuries:
+            classes = sorted({encounter_class(text) for text in code.encounters} - {None})
+            encounter = draws.choice(classes) if classes else None
+        if parts.findings and draws.chance(0.3):
+            parts = with_open_finding(parts, draws)
+        return parts, encounter
+
+    def expand(self, draws):
+        parts, encounter = self._drawn_parts(draws)
+        answer = plain(parts) + (f", {ENCOUNTERS[encounter][0]}" if encounter else "")
+        return f"Spell out: {phrase(parts, 'base', draws, encounter)}", answer
+
+    def take_apart(self, draws):
+        parts, encounter = self._drawn_parts(draws)
+        if not parts.whole:
+            return None
+        found = {"what": head(parts), "where": parts.site or "?", "side": parts.side or "?", "why": parts.cause or "?"}
+        found["visit"] = encounter or "?"
+        for finding, status in parts.findings:
+            found[f"{finding}"] = _STATUS[status]
+        wanted = draws.sample([name for name in found if found[name] != "?" or draws.chance(0.3)], 1 + draws.below(4))
+        if not wanted:
+            return None
+        answer = ", ".join(f"{name} = {found[name]}" for name in wanted)
+        names = ", ".join(abbreviate(name, "base", draws, 0.3) for name in wanted)
+        return f"Of: {phrase(parts, 'base', draws, encounter)}\nTell: {names}", answer
+
+    def findings(self, draws):
+        code, parts = draws.choice(self._finding)
+        if draws.chance(0.4):
+            parts = with_open_finding(parts, draws)
+        answer = ", ".join(f"{_STATUS[status]} - {finding}" for finding, status in parts.findings)
+        return f"Signs in: {phrase(parts, 'base', draws)}", answer
+
+    def copy(self, draws):
+        words = draws.sample(self._words, 2 + draws.below(7)) if draws.chance(0.6) else draws.choice(self._codes).title.split()
+        text = " ".join(words)
+        return f"Repeat: {text}", text
+
+    def continue_after(self, draws):
+        words = draws.sample(self._words, 8 + draws.below(8))
+        at = draws.below(len(words) - 3)
+        return f"Words: {' '.join(words)}\nAfter: {words[at]}", " ".join(words[at + 1 : at + 4])
+
+    def pick(self, draws):
+        """Choosing the line that has a word, or the line of a number."""
+        titles = [code.title for code in draws.sample([draws.choice(self._codes) for _ in range(8)], 3 + draws.below(4))]
+        lines = "".join(f"\n- {title}" for title in titles)
+        wanted = draws.choice(titles)
+        rare = [word for word in wanted.split() if sum(word in title.split() for title in titles) == 1]
+        if not rare or len(lines) > 360:
+            return None
+        clue = abbreviate(" ".join(draws.sample(rare, 1 + draws.below(2))), "base", draws)
+        return f"Which line has: {clue}{lines}", wanted
+
+    def choose(self, draws):
+        code, term = draws.choice(self._terms)
+        if code.title not in self._allowed:
+            return None
+        options = draws.shuffled(options_for(code, [code.title], self._allowed, draws))
+        if len(options) < 3:
+            return None
+        lines = "".join(f"\n- {option}" for option in options)
+        return f"Titles:{lines}\nBest for: {term}", code.title
+
+    def place(self, draws):
+        """Chapter and section headings of a term or title."""
+        code, text = draws.choice(self._terms)
+        if draws.chance(0.4):
+            code = draws.choice(self._codes)
+            text = code.title
+        return f"Find the part: {text}", f"{self._tabular.chapter_titles[code.chapter]} > {code.section}"
+
+    def note_kind(self, draws):
+        code, note = draws.choice(self._scarce if draws.chance(0.65) else self._noted)
+        return f"How does it stand to: {code.title}\nThis: {bare_note(note.text)}", _SAYS[note.kind]
+
+    def note_text(self, draws):
+        code, note = draws.choice(self._noted)
+        return f"Give for: {code.title}\nSuch as: {_SAYS[note.kind]}", bare_note(note.text)
+
+    def ask(self, draws):
+        group = draws.choice(self._groups)
+        code = draws.choice(group)
+        other = draws.choice([near for near in group if near is not code])
+        notes = scene((code, other), "base", draws)
+        kinds = sorted({kind for holder, kind, _ in notes if holder is code})
+        if len(notes) < 3 or not kinds:
+            return None
+        kind = draws.choice(kinds)
+        answer = " + ".join(text for holder, text_kind, text in notes if holder is code and text_kind == kind)
+        return f"Question: {question(kind, code.title, 'base', draws)}\nLines:{scene_text(notes, 'base', draws)}", answer
+
+    def name_child(self, draws):
+        code = draws.choice(self._codes)
+        if code.parent is None:
+            return None
+        runs = additions(code.parent.title, code.title)
+        if runs is None:
+            return None
+        notes = ", ".join(abbreviate(run, "base", draws, 0.6) for run in draws.shuffled(runs))
+        return f"Add to the name: {notes}\nName: {code.parent.title}", code.title
+
+    def kinds_of(self, draws):
+        code = draws.choice(self._codes)
+        names = [child.title for child in code.children]
+        text = " / ".join(draws.sample(names, 4))
+        return (f"Some kinds of: {code.title}", text) if names and len(text) <= 240 else None
+
+
+# How many of a hundred exercises are of each sort.
+MIX = (
+    ("expand", 18), ("take_apart", 16), ("findings", 6), ("copy", 8), ("continue_after", 5), ("pick", 8), ("choose", 8),
+    ("place", 9), ("note_kind", 5), ("note_text", 2), ("ask", 8), ("name_child", 5), ("kinds_of", 2),
+)  # fmt: skip
+
+
+def build(tabular, count):
+    """{"train": rows, "dev": rows}: `count` exercises to train on and 500 more."""
+    exercises = Exercises(tabular)
+    sorts = [name for name, share in MIX for _ in range(share)]
+    rows, number = [], 0
+    while len(rows) < count + 500:
+        draws = Draws("exercise", number)
+        number += 1
+        name = draws.choice(sorts)
+        made = getattr(exercises, name)(draws)
+        if made:
+            text, answer = made
+            rows.append(
+                {"input": text, "target": answer, "answer_choices": None, "task_type": "text", "task_dataset": "base", "sample_id": f"{name}-{number}"}
+            )
+    return {"train": rows[500:], "dev": rows[:500]}

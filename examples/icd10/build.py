@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Builds the demo's data: eight tasks, and on demand the exercises that its base model is trained on.
+
+    python3 examples/icd10/build.py --wheel WHEEL [--out DIR]              the tasks: DIR/<task>/{train,dev,test}.jsonl
+    python3 examples/icd10/build.py --wheel WHEEL --base DIR [--rows N]    the base's exercises: DIR/{train,dev}.jsonl
+
+WHEEL is simple_icd_10_cm-1.5.0-py3-none-any.whl, as `pip download --no-deps simple-icd-10-cm==1.5.0` leaves it.
+Standard library only, no network, and the same bytes every time. README.md says what is built and why.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import base_exercises
+import choice_tasks
+import structure_tasks
+import tabular
+import text_tasks
+from titles import TitleReader
+
+LIMITS = {"train": 1600, "dev": 200, "test": 1000}
+TASK_TYPES = {
+    "normalise": "set",
+    "chapter": "label",
+    "criterion": "label",
+    "relation": "triples",
+    "event": "events",
+    "polarity": "pairs",
+    "report": "text",
+    "dialogue": "text",
+}
+
+
+def make_row(task, code, text, target, source, choices=None):
+    return {
+        "input": text,
+        "target": target,
+        "answer_choices": choices,
+        "task_type": TASK_TYPES[task],
+        "task_dataset": task,
+        "sample_id": f"{task}-{code.name}",
+        "group": code.category,
+        "source": source,
+    }
+
+
+def build_tasks(listing):
+    """{task: {set: rows}}"""
+    reader = TitleReader(code.title for code in listing.codes)
+    tasks = {task: {} for task in TASK_TYPES}
+    inputs = set()
+    for where, limit in LIMITS.items():
+        built = structure_tasks.build(listing, reader, where, limit, make_row, inputs)
+        for task, make in (
+            ("normalise", choice_tasks.normalise),
+            ("chapter", choice_tasks.chapter),
+            ("criterion", choice_tasks.criterion),
+            ("report", text_tasks.report),
+            ("dialogue", text_tasks.dialogue),
+        ):
+            built[task] = make(listing, where, limit, make_row)
+        for task, rows in built.items():
+            number_ids(rows)
+            tasks[task][where] = rows
+    return tasks
+
+
+def number_ids(rows):
+    """Makes sample ids unique: a code's rows are counted."""
+    count = {}
+    for row in rows:
+        count[row["sample_id"]] = count.get(row["sample_id"], 0) + 1
+        row["sample_id"] += f"-{count[row['sample_id']]}"
+
+
+def write(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wheel", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data")
+    parser.add_argument("--base", type=Path, help="write the base's exercises here instead of the tasks")
+    parser.add_argument("--rows", type=int, default=base_exercises.ROWS, help="how many exercises to write")
+    arguments = parser.parse_args()
+    listing = tabular.read(arguments.wheel)
+    if arguments.base:
+        for name, rows in base_exercises.build(listing, arguments.rows).items():
+            write(arguments.base / f"{name}.jsonl", rows)
+        return
+    for task, sets in build_tasks(listing).items():
+        for where, rows in sets.items():
+            write(arguments.out / task / f"{where}.jsonl", rows)
+
+
+if __name__ == "__main__":
+    main()
