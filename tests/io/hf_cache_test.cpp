@@ -1,0 +1,98 @@
+#include <optional>
+
+#include "io/hf_model.h"
+#include "io/test_files.h"
+
+namespace moelora::io {
+namespace {
+
+using testing::HasSubstr;
+
+/// Sets an environment variable for a test.
+class Variable {
+ public:
+  Variable(const char* name, const std::optional<std::string>& value) : name_(name) {
+    if (const char* old = std::getenv(name)) old_ = old;
+    set(value);
+  }
+  ~Variable() { set(old_); }
+  Variable(const Variable&) = delete;
+
+ private:
+  void set(const std::optional<std::string>& value) { value ? ::setenv(name_, value->c_str(), 1) : ::unsetenv(name_); }
+
+  const char* name_;
+  std::optional<std::string> old_;
+};
+
+class HfCache : public testing::Test {
+ protected:
+  std::filesystem::path add_model(const std::filesystem::path& hub, const std::string& folder,
+                                  const std::string& ref = "abc123") {
+    write_text(hub / folder / "refs" / "main", ref);
+    write_text(hub / folder / "snapshots" / "abc123" / "config.json", "{}");
+    return hub / folder / "snapshots" / "abc123";
+  }
+
+  TestDirectory home_;
+  Variable home_variable_{"HOME", home_.path().string()};
+  Variable cache_{"HF_HUB_CACHE", std::nullopt};
+  Variable hf_home_{"HF_HOME", std::nullopt};
+  Variable xdg_{"XDG_CACHE_HOME", std::nullopt};
+};
+
+TEST_F(HfCache, AnExistingDirectoryIsTakenAsItIs) {
+  EXPECT_EQ(resolve_model(home_.path().string()), home_.path());
+}
+
+TEST_F(HfCache, ANameIsFoundInTheDefaultCache) {
+  const auto snapshot = add_model(home_ / ".cache/huggingface/hub", "models--Qwen--Qwen3-4B");
+  EXPECT_EQ(resolve_model("Qwen/Qwen3-4B"), snapshot);
+}
+
+TEST_F(HfCache, HfHubCacheGoesBeforeHfHomeAndThatBeforeXdg) {
+  add_model(home_ / ".cache/huggingface/hub", "models--a--m");
+  const auto xdg = add_model(home_ / "xdg/huggingface/hub", "models--a--m");
+  const auto hf_home = add_model(home_ / "hf_home/hub", "models--a--m");
+  const auto hub_cache = add_model(home_ / "hub_cache", "models--a--m");
+  const Variable set_xdg("XDG_CACHE_HOME", (home_ / "xdg").string());
+  EXPECT_EQ(resolve_model("a/m"), xdg);
+  const Variable set_home("HF_HOME", "~/hf_home");
+  EXPECT_EQ(resolve_model("a/m"), hf_home);
+  const Variable set_cache("HF_HUB_CACHE", (home_ / "hub_cache").string());
+  EXPECT_EQ(resolve_model("a/m"), hub_cache);
+}
+
+TEST_F(HfCache, WithoutARefTheOnlySnapshotIsTaken) {
+  const auto snapshot = add_model(home_ / ".cache/huggingface/hub", "models--gpt2");
+  std::filesystem::remove(home_ / ".cache/huggingface/hub/models--gpt2/refs/main");
+  EXPECT_EQ(resolve_model("gpt2"), snapshot);
+  std::filesystem::create_directory(snapshot.parent_path() / "def456");
+  EXPECT_THAT(model_error([] { resolve_model("gpt2"); }), HasSubstr("2 snapshots"));
+}
+
+TEST_F(HfCache, AnUnknownNameSaysWhereItLookedAndWhatIsNear) {
+  add_model(home_ / ".cache/huggingface/hub", "models--Qwen--Qwen3-4B");
+  EXPECT_THAT(model_error([] { resolve_model("Qwen/Qwen3-4b-x"); }),
+              testing::AllOf(HasSubstr((home_ / ".cache/huggingface/hub/models--Qwen--Qwen3-4b-x").string()),
+                             HasSubstr("did you mean `Qwen/Qwen3-4B`")));
+  EXPECT_THAT(model_error([] { resolve_model("nothing/like-it"); }), HasSubstr("nothing is downloaded"));
+}
+
+TEST_F(HfCache, NamesAndRefsNeverLeadOutOfTheCache) {
+  add_model(home_ / ".cache/huggingface/hub", "models--a--m", "../../../../elsewhere");
+  std::filesystem::create_directories(home_ / "elsewhere");
+  EXPECT_THAT(model_error([] { resolve_model("a/m"); }), HasSubstr("not a revision"));
+  for (const char* name : {"", "a/b/c", "../secret-model", "a/..", "/no/such/place", "a b/c", "-/", "org/"}) {
+    SCOPED_TRACE(name);
+    EXPECT_THAT(model_error([&] { resolve_model(name); }), HasSubstr("no such directory"));
+  }
+}
+
+TEST_F(HfCache, ARefWithoutItsSnapshotIsAnError) {
+  add_model(home_ / ".cache/huggingface/hub", "models--a--m", "def456");
+  EXPECT_THAT(model_error([] { resolve_model("a/m"); }), HasSubstr("def456 is missing"));
+}
+
+}  // namespace
+}  // namespace moelora::io
