@@ -9,7 +9,7 @@ BENCH := build/bench
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 11 | sed 's/^/  make /'
 
 bootstrap: ## install what the build needs (Debian packages, Rust, libtorch)
 	scripts/bootstrap
