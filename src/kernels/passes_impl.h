@@ -1,0 +1,261 @@
+// The element-wise passes, written once over simd.h and compiled by each level file.
+#pragma once
+
+#include "kernels/simd.h"
+
+namespace moelora::kernels {
+namespace {
+
+template <class E>
+void rms_norm_forward(const E* x, const E* residual, const E* weight, E* sum, E* y, Compute<E>* rstd, int64_t rows, int64_t width,
+                      double eps) {
+  using C = Compute<E>;
+  constexpr int64_t kStep = kLanes<C>;
+  for (int64_t row = 0; row < rows; ++row, x += width, y += width) {
+    Vec<C> squares[2] = {};
+    if (residual != nullptr) {
+      for (int64_t i = 0; i < width; i += kStep) {
+        const Vec<C> v = rounded_to<E>(load_up_to(x + i, width - i) + load_up_to(residual + i, width - i));
+        store_up_to(sum + i, v, width - i);
+        squares[(i / kStep) % 2] += v * v;
+      }
+    } else {
+      for (int64_t i = 0; i < width; i += kStep) {
+        const Vec<C> v = load_up_to(x + i, width - i);
+        squares[(i / kStep) % 2] += v * v;
+      }
+    }
+    const C variance = sum_of<C>(squares[0] + squares[1]) / static_cast<C>(width);
+    const C inverse = 1 / static_cast<C>(__builtin_sqrt(variance + static_cast<C>(eps)));
+    if (rstd != nullptr) rstd[row] = inverse;
+    const E* from = residual != nullptr ? sum : x;
+    for (int64_t i = 0; i < width; i += kStep) {
+      const Vec<C> normed = rounded_to<E>(load_up_to(from + i, width - i) * inverse);
+      store_up_to(y + i, normed * load_up_to(weight + i, width - i), width - i);
+    }
+    if (residual != nullptr) residual += width, sum += width;
+  }
+}
+
+// With n = x * rstd and g = dy * weight: dx = rstd * (g - n * mean(g * n)), dweight = sum over rows of dy * n.
+template <class E>
+void rms_norm_backward(const E* dy, const E* dsum, const E* x, const E* weight, const Compute<E>* rstd, E* dx, Compute<E>* dweight,
+                       int64_t rows, int64_t width) {
+  using C = Compute<E>;
+  constexpr int64_t kStep = kLanes<C>;
+  for (int64_t row = 0; row < rows; ++row, x += width, dy += width, dx += width) {
+    const C inverse = rstd[row];
+    Vec<C> dots[2] = {};
+    for (int64_t i = 0; i < width; i += kStep) {
+      const Vec<C> d = load_up_to(dy + i, width - i), v = load_up_to(x + i, width - i);
+      dots[(i / kStep) % 2] += d * load_up_to(weight + i, width - i) * v;
+      if (dweight != nullptr) store_up_to(dweight + i, load_up_to(dweight + i, width - i) + d * (v * inverse), width - i);
+    }
+    const C mean = sum_of<C>(dots[0] + dots[1]) * inverse * inverse / static_cast<C>(width);
+    for (int64_t i = 0; i < width; i += kStep) {
+      const Vec<C> g = load_up_to(dy + i, width - i) * load_up_to(weight + i, width - i);
+      Vec<C> d = inverse * (g - load_up_to(x + i, width - i) * mean);
+      if (dsum != nullptr) d += load_up_to(dsum + i, width - i);
+      store_up_to(dx + i, d, width - i);
+    }
+    if (dsum != nullptr) dsum += width;
+  }
+}
+
+template <class E>
+void rope(const E* x, int64_t row_stride, int64_t head_stride, const Compute<E>* cos, const Compute<E>* sin, E* out, int64_t rows,
+          int64_t heads, int64_t size, int64_t half, int sign) {
+  using C = Compute<E>;
+  constexpr int64_t kStep = kLanes<C>;
+  for (int64_t row = 0; row < rows; ++row, cos += half, sin += half) {
+    for (int64_t head = 0; head < heads; ++head, out += size) {
+      const E* from = x + row * row_stride + head * head_stride;
+      for (int64_t i = 0; i < half; i += kStep) {
+        const int64_t left = half - i;
+        const Vec<C> c = load_up_to(cos + i, left), s = load_up_to(sin + i, left) * static_cast<C>(sign);
+        const Vec<C> low = load_up_to(from + i, left), high = load_up_to(from + half + i, left);
+        store_up_to(out + i, low * c - high * s, left);
+        store_up_to(out + half + i, high * c + low * s, left);
+      }
+      if (2 * half < size) std::memcpy(out + 2 * half, from + 2 * half, static_cast<size_t>(size - 2 * half) * sizeof(E));
+    }
+  }
+}
+
+template <class E>
+void swiglu_forward(const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* y, int64_t rows, int64_t width) {
+  using C = Compute<E>;
+  for (int64_t row = 0; row < rows; ++row, gate += gate_stride, up += up_stride, y += width) {
+    for (int64_t i = 0; i < width; i += kLanes<C>) {
+      const Vec<C> g = load_up_to(gate + i, width - i);
+      store_up_to(y + i, g / (1 + exp_of(-g)) * load_up_to(up + i, width - i), width - i);
+    }
+  }
+}
+
+// s = sigmoid(g): dgate = dy * up * s * (1 + g * (1 - s)), dup = dy * g * s.
+template <class E>
+void swiglu_backward(const E* dy, const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* dgate, E* dup, int64_t rows,
+                     int64_t width) {
+  using C = Compute<E>;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t i = 0; i < width; i += kLanes<C>) {
+      const int64_t left = width - i;
+      const Vec<C> g = load_up_to(gate + i, left), u = load_up_to(up + i, left), d = load_up_to(dy + i, left);
+      const Vec<C> s = 1 / (1 + exp_of(-g)), silu = g * s;
+      store_up_to(dup + i, d * silu, left);
+      store_up_to(dgate + i, d * u * (s + silu * (1 - s)), left);
+    }
+    gate += gate_stride, up += up_stride, dy += width, dgate += width, dup += width;
+  }
+}
+
+template <class E>
+void row_scale_forward(const E* z, const Compute<E>* m, E* y, int64_t count) {
+  for (int64_t i = 0; i < count; i += kLanes<Compute<E>>) {
+    store_up_to(y + i, load_up_to(z + i, count - i) * load_up_to(m + i, count - i), count - i);
+  }
+}
+
+template <class E>
+void row_scale_backward(const E* dy, const E* z, const Compute<E>* m, E* dz, Compute<E>* dm, int64_t count) {
+  for (int64_t i = 0; i < count; i += kLanes<Compute<E>>) {
+    const Vec<Compute<E>> d = load_up_to(dy + i, count - i);
+    const Vec<Compute<E>> weight = load_up_to(m + i, count - i), value = load_up_to(z + i, count - i);
+    store_up_to(dz + i, d * weight, count - i);
+    store_up_to(dm + i, d * value, count - i);
+  }
+}
+
+template <class E>
+void narrow(const Compute<E>* x, int64_t x_stride, E* y, int64_t y_stride, int64_t rows, int64_t width) {
+  for (int64_t row = 0; row < rows; ++row, x += x_stride, y += y_stride) {
+    for (int64_t i = 0; i < width; i += kLanes<Compute<E>>) store_up_to(y + i, load_up_to(x + i, width - i), width - i);
+  }
+}
+
+typedef Vec<uint32_t> Words;
+typedef Vec<uint64_t> WideWords;
+
+struct WidePair {
+  Words high, low;
+};
+/// The 64-bit products of 32-bit lanes with a constant, as high and low words.
+MOELORA_INLINE WidePair multiply(Words x, uint32_t constant) {
+  const WideWords pairs = bits_as<WideWords>(x);
+#if defined(__AVX512F__)
+  const __m512i factor = _mm512_set1_epi64(constant);
+  const WideWords even = bits_as<WideWords>(_mm512_mul_epu32(bits_as<__m512i>(pairs), factor));
+  const WideWords odd = bits_as<WideWords>(_mm512_mul_epu32(bits_as<__m512i>(pairs >> 32), factor));
+#elif defined(__AVX2__)
+  const __m256i factor = _mm256_set1_epi64x(constant);
+  const WideWords even = bits_as<WideWords>(_mm256_mul_epu32(bits_as<__m256i>(pairs), factor));
+  const WideWords odd = bits_as<WideWords>(_mm256_mul_epu32(bits_as<__m256i>(pairs >> 32), factor));
+#else
+  const WideWords even = (pairs & 0xffffffffu) * constant;
+  const WideWords odd = (pairs >> 32) * constant;
+#endif
+  constexpr uint64_t kHigh = 0xffffffff00000000u;
+  return {bits_as<Words>((even >> 32) | (odd & kHigh)), bits_as<Words>((even & ~kHigh) | (odd << 32))};
+}
+
+// Philox4x32-10 of as many blocks as there are lanes (core/random.h has the scalar form; the tests hold them equal).
+MOELORA_INLINE void philox(uint32_t key0, uint32_t key1, Words (&counter)[4]) {
+  for (int round = 0; round < 10; ++round) {
+    const WidePair a = multiply(counter[0], 0xD2511F53u), b = multiply(counter[2], 0xCD9E8D57u);
+    const Words zero = b.high ^ counter[1] ^ key0, two = a.high ^ counter[3] ^ key1;
+    counter[0] = zero, counter[1] = b.low, counter[2] = two, counter[3] = a.low;
+    key0 += 0x9E3779B9u, key1 += 0xBB67AE85u;
+  }
+}
+
+template <class E>
+void dropout(const E* x, const int64_t* sample_key, const int64_t* position, const DropoutRow& draw, E* y, int64_t rows,
+             int64_t width) {
+  using C = Compute<E>;
+  constexpr int kGroup = 64, kBlocks = 16, kBlockLanes = kLanes<uint32_t>;  // dropout.h: word j of block b is column 16 j + b
+  for (int64_t row = 0; row < rows; ++row, x += width, y += width) {
+    const uint64_t sample = static_cast<uint64_t>(sample_key[row]);
+    for (int64_t begin = 0; begin < width; begin += kGroup) {
+      float factors[kGroup];
+      for (int half = 0; half < kBlocks; half += kBlockLanes) {
+        const uint32_t first = static_cast<uint32_t>(begin / kGroup * kBlocks + half);
+        Words counter[4] = {bits_as<Words>(lane_numbers()) + first, splat(static_cast<uint32_t>(position[row])),
+                            splat(static_cast<uint32_t>(sample)), splat(static_cast<uint32_t>(sample >> 32))};
+        philox(draw.key[0], draw.key[1], counter);
+        for (int word = 0; word < 4; ++word) {
+          store(factors + word * kBlocks + half, counter[word] < draw.threshold ? Vec<float>{} : splat(draw.scale));
+        }
+      }
+      const int64_t end = width - begin < kGroup ? width - begin : kGroup;
+      for (int64_t i = 0; i < end; i += kLanes<C>) {
+        Vec<C> factor;
+        if constexpr (sizeof(C) == sizeof(float)) {
+          factor = load(factors + i);
+        } else {
+          for (int lane = 0; lane < kLanes<C>; ++lane) factor[lane] = factors[i + lane];
+        }
+        const Vec<C> v = load_up_to(x + begin + i, end - i);
+        store_up_to(y + begin + i, factor == 0 ? Vec<C>{} : v * factor, end - i);
+      }
+    }
+  }
+}
+
+template <class E>
+Compute<E> cross_entropy_row(E* logits, int64_t classes, int64_t target, Compute<E> weight, double softcap, bool gradient) {
+  using C = Compute<E>;
+  constexpr int64_t kStep = kLanes<C>, kBlock = 32 * kStep;
+  const C cap = static_cast<C>(softcap), inverse_cap = softcap > 0 ? 1 / cap : 0;
+  const C lowest = -__builtin_inf();
+  C block[kBlock];
+  C top = lowest, total = 0;
+  for (int64_t begin = 0; begin < classes; begin += kBlock) {  // running maximum and sum, rescaled when the maximum grows
+    const int64_t count = classes - begin < kBlock ? classes - begin : kBlock;
+    Vec<C> block_max = splat(lowest);
+    for (int64_t i = 0; i < count; i += kStep) {
+      Vec<C> v = load_up_to(logits + begin + i, count - i);
+      if (softcap > 0) v = cap * tanh_of(v * inverse_cap);
+      if (count - i < kStep) {
+        for (int64_t lane = count - i; lane < kStep; ++lane) v[lane] = lowest;
+      }
+      store(block + i, v);
+      block_max = max_of(block_max, v);
+    }
+    const C here = max_lane<C>(block_max);
+    if (here > top) {
+      total *= top == lowest ? C{0} : exp_of(top - here);
+      top = here;
+    }
+    Vec<C> sums[2] = {};
+    for (int64_t i = 0; i < count; i += kStep) sums[(i / kStep) % 2] += exp_of(load(block + i) - top);
+    total += sum_of<C>(sums[0] + sums[1]);
+  }
+  C at_target = to_compute(logits[target]);
+  if (softcap > 0) at_target = cap * static_cast<C>(__builtin_tanh(at_target * inverse_cap));
+  const C lse = top + log_of(total);
+  if (gradient) {
+    const auto target_gradient = [&](C raw) {
+      const C capped = softcap > 0 ? static_cast<C>(__builtin_tanh(raw * inverse_cap)) : C{0};
+      return weight * (exp_of(at_target - lse) - 1) * (1 - capped * capped);
+    };
+    const C hit = target_gradient(to_compute(logits[target]));
+    for (int64_t i = 0; i < classes; i += kStep) {
+      Vec<C> v = load_up_to(logits + i, classes - i);
+      if (softcap > 0) {
+        const Vec<C> capped = tanh_of(v * inverse_cap);
+        v = exp_of(cap * capped - lse) * weight * (1 - capped * capped);
+      } else {
+        v = exp_of(v - lse) * weight;
+      }
+      store_up_to(logits + i, v, classes - i);
+    }
+    Vec<C> one = {};
+    one[0] = hit;
+    store_part(logits + target, one, 1);
+  }
+  return lse - at_target;
+}
+
+}  // namespace
+}  // namespace moelora::kernels
