@@ -2,6 +2,7 @@
 // recomputes from the structures that the answers were written from, never from our parsing.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -190,22 +191,21 @@ TEST(Oracle, RougeLAgreesWithRougeScoreAndRougeChinese) {
 }
 
 TEST(Oracle, NaiveBayesAgreesWithScikitLearn) {
-  const std::vector<std::string> words = {"fever", "rash", "femur", "skull", "cornea", "lens", "cochlea", "of", "the", "left"};
   const std::vector<std::string> labels = {"skin", "bone", "eye", "ear"};
   Random random = random_for(70);
   const auto rows = [&](int count, bool with_choices) {
     std::vector<EvalRow> all;
     for (int i = 0; i < count; ++i) {
-      const uint64_t label = random.below(labels.size());
+      const uint64_t label = std::min(random.below(4), random.below(4));  // unequal classes
       EvalRow row{std::to_string(i), "", labels[label], {}, ""};
-      for (uint64_t n = 1 + random.below(12); n > 0; --n) row.prompt += words[(2 * label + random.below(6)) % words.size()] + ", ";
+      for (uint64_t n = 1 + random.below(12); n > 0; --n) row.prompt += "word" + std::to_string(4 * label + random.below(25)) + ", ";
       if (with_choices && i % 2 == 0) row.choices = {labels[random.below(4)], labels[random.below(4)]};
       if (i % 5 == 0) row.prompt += "unseen" + std::to_string(i);
       all.push_back(std::move(row));
     }
     return all;
   };
-  const std::vector<EvalRow> train = rows(200, false), test = rows(300, true);
+  const std::vector<EvalRow> train = rows(40, false), test = rows(1000, true);
   Json one = {{"check", "bayes"}, {"ours", baseline_answers("bayes", train, test)}};
   for (const EvalRow& row : train) {
     one["train_prompts"].push_back(row.prompt);
