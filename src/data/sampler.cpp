@@ -87,4 +87,16 @@ std::span<const Draw> Sampler::step(std::span<const Draw> epoch_draws, int64_t s
   return epoch_draws.subspan(begin, std::min(options_.batch_size, static_cast<int64_t>(epoch_draws.size()) - begin));
 }
 
+std::vector<double> supervised_shares(const EncodedRows& rows, const Sampler& sampler) {
+  std::vector<double> shares = sampler.expected_draws();
+  double total = 0;
+  for (size_t task = 0; task < shares.size(); ++task) {
+    const TaskTokens& stats = rows.stats()[task];
+    if (stats.samples > 0) shares[task] *= static_cast<double>(stats.answer_tokens) / static_cast<double>(stats.samples);
+    total += shares[task];
+  }
+  for (double& share : shares) share /= total > 0 ? total : 1;
+  return shares;
+}
+
 }  // namespace moelora::data

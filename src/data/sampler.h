@@ -56,4 +56,7 @@ class Sampler {
   std::vector<double> expected_;
 };
 
+/// Each task's expected share of an epoch's supervised tokens, [tasks], 0..1: what it weighs in a loss normalised by token.
+std::vector<double> supervised_shares(const EncodedRows& rows, const Sampler& sampler);
+
 }  // namespace moelora::data

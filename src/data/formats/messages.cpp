@@ -14,7 +14,8 @@ std::string content_of(const simdjson::dom::object& message, const std::string& 
   if (content.is_string()) return std::string(content.get_string().value_unsafe());
   if (!content.is_array()) throw RowProblem{"`content` of " + place + " has the wrong type", type_of(content), "a string"};
   std::string text;
-  for (const simdjson::dom::element part : content.get_array().value_unsafe()) {
+  const simdjson::dom::array parts = content.get_array().value_unsafe();  // named: the loop must not refer into a temporary
+  for (const simdjson::dom::element part : parts) {
     const simdjson::dom::object object = as_object(part, "a part of " + place);
     if (require_string(object, "type") != "text") {
       throw RowProblem{"a part of " + place + " isn't text", "another type", "text alone: images and audio aren't supported"};
