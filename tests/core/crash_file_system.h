@@ -15,7 +15,7 @@
 namespace moelora::test {
 
 /// What a disk may keep of what was never fsynced.
-enum class Unsynced { kLost, kNamesKept, kUpperNamesKept, kAllKept };
+enum class Unsynced { kLost, kNamesKept, kUpperNamesKept, kLowerNamesKept, kAllKept };
 
 class CrashFileSystem : public ForwardingFileSystem {
  public:
@@ -104,7 +104,8 @@ class CrashFileSystem : public ForwardingFileSystem {
   }
   void restore(const Node& node, const std::filesystem::path& target, Unsynced unsynced, int depth) const {
     const bool names_kept = unsynced == Unsynced::kAllKept || unsynced == Unsynced::kNamesKept ||
-                            (unsynced == Unsynced::kUpperNamesKept && depth == 0);
+                            (unsynced == Unsynced::kUpperNamesKept && depth == 0) ||
+                            (unsynced == Unsynced::kLowerNamesKept && depth > 0);
     for (const auto& [name, child] : names_kept ? node.now : node.synced) {
       if (child->is_directory) {
         std::filesystem::create_directory(target / name);

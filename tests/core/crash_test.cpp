@@ -11,7 +11,8 @@ using test::CrashFileSystem;
 using test::TemporaryDirectory;
 using test::Unsynced;
 
-constexpr Unsynced kAllKinds[] = {Unsynced::kLost, Unsynced::kNamesKept, Unsynced::kUpperNamesKept, Unsynced::kAllKept};
+constexpr Unsynced kAllKinds[] = {Unsynced::kLost, Unsynced::kNamesKept, Unsynced::kUpperNamesKept,
+                                  Unsynced::kLowerNamesKept, Unsynced::kAllKept};
 
 void save(const std::filesystem::path& target, int step, FileSystem& file_system) {
   DirectoryWriter writer(target, file_system);
