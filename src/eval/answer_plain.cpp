@@ -28,7 +28,8 @@ void read_triple(std::string_view line, AnswerReader& reader) {
   const std::string_view inside = line.substr(1, line.size() - 2);
   const size_t bar1 = inside.find('|');
   const size_t bar2 = bar1 == std::string_view::npos ? bar1 : inside.find('|', bar1 + 1);
-  if (bar2 == std::string_view::npos || inside.find('|', bar2 + 1) != std::string_view::npos) return reader.unreadable(line);
+  if (bar2 == std::string_view::npos || inside.find('|', bar2 + 1) != std::string_view::npos)
+    return reader.unreadable(line);
   const std::string first = reader.canonical(inside.substr(0, bar1));
   const std::string second = reader.canonical(inside.substr(bar1 + 1, bar2 - bar1 - 1));
   const std::string third = reader.canonical(inside.substr(bar2 + 1));

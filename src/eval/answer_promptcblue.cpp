@@ -1,5 +1,5 @@
-// The answer formats that the PromptCBLUE data and its public evaluation use (github.com/michael-wzhu/PromptCBLUE, its task
-// descriptions and its post-processing script).
+// The answer formats that the PromptCBLUE data and its public evaluation use (github.com/michael-wzhu/PromptCBLUE, its
+// task descriptions and its post-processing script).
 #include <array>
 
 #include "eval/answer_reader.h"
@@ -20,7 +20,9 @@ bool strip_prefix(std::string_view* text, std::string_view prefix) {
   return true;
 }
 
-bool ends_in_colon(std::string_view line) { return line.ends_with(kColon) || line.ends_with(":"); }
+bool ends_in_colon(std::string_view line) {
+  return line.ends_with(kColon) || line.ends_with(":");
+}
 
 // "没有对应的标准化实体", "上述句子没有指定类型实体"
 bool says_none(std::string_view text) {

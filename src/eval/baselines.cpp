@@ -16,8 +16,8 @@ namespace {
 std::string majority_answer(std::span<const EvalRow> train) {
   std::map<std::string_view, int64_t> counts;
   for (const EvalRow& row : train) counts[trim(row.gold)] += 1;
-  const auto most = std::max_element(counts.begin(), counts.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most =
+      std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return std::string(most->first);
 }
 
@@ -78,8 +78,8 @@ class NaiveBayes {
   TextUnit unit_;
   std::map<std::string, size_t> class_of_;
   std::vector<std::string> answers_;
-  std::vector<int64_t> rows_;   // training rows of each class
-  std::vector<int64_t> words_;  // words of its prompts
+  std::vector<int64_t> rows_;                                                    // training rows of each class
+  std::vector<int64_t> words_;                                                   // words of its prompts
   std::unordered_map<std::string, std::unordered_map<size_t, int64_t>> counts_;  // word -> class -> how often
 };
 
@@ -102,12 +102,13 @@ const std::vector<std::string>& baseline_names() {
 
 std::vector<std::string> baselines_for_metric(std::string_view metric) {
   if (metric == "accuracy" || metric == "macro_f1") return {"majority", "random", "bayes"};
-  if (metric == "rouge_l" || metric == "exact_match" || metric == "f1_changed_words") return {"majority", "random", "copy"};
+  if (metric == "rouge_l" || metric == "exact_match" || metric == "f1_changed_words")
+    return {"majority", "random", "copy"};
   return {"majority", "random"};
 }
 
-std::vector<std::string> baseline_answers(std::string_view name, std::span<const EvalRow> train, std::span<const EvalRow> test,
-                                          const BaselineOptions& options) {
+std::vector<std::string> baseline_answers(std::string_view name, std::span<const EvalRow> train,
+                                          std::span<const EvalRow> test, const BaselineOptions& options) {
   const auto& names = baseline_names();
   if (std::find(names.begin(), names.end(), name) == names.end()) {
     throw Error(ErrorKind::kConfig, {"baseline", "unknown baseline `" + std::string(name) + "`", "", list_names(names),
@@ -116,7 +117,8 @@ std::vector<std::string> baseline_answers(std::string_view name, std::span<const
   const bool every_row_has_choices =
       std::all_of(test.begin(), test.end(), [](const EvalRow& row) { return !row.choices.empty(); });
   if (train.empty() && name != "copy" && !(name == "random" && every_row_has_choices)) {
-    throw Error(ErrorKind::kData, {"baseline " + std::string(name), "there are no training rows to learn from", "", "", ""});
+    throw Error(ErrorKind::kData,
+                {"baseline " + std::string(name), "there are no training rows to learn from", "", "", ""});
   }
   if (name == "majority") return std::vector<std::string>(test.size(), majority_answer(train));
   if (name == "random") return random_answers(train, test, options.seed);

@@ -3,9 +3,10 @@
 // majority    the most frequent gold answer of the training rows (ties: the first in byte order), whatever the prompt
 // random      one of the row's choices, uniformly; for rows without choices the gold answer of a random training row
 // copy        the row's source text; without one, the longest line of its prompt (of equal ones the first)
-// bayes       multinomial naive Bayes over the words of the prompt (Laplace smoothing 1, words unseen in training ignored), the
-//             classes being the distinct gold answers of the training rows; where some of them are among a row's choices, only
-//             those compete. For tasks whose answers are labels.
+// bayes       multinomial naive Bayes over the words of the prompt (Laplace smoothing 1, words unseen in training
+// ignored), the
+//             classes being the distinct gold answers of the training rows; where some of them are among a row's
+//             choices, only those compete. For tasks whose answers are labels.
 //
 // What is returned are answer texts, one per test row, to be scored by the task's Metric like any model's.
 #pragma once
@@ -29,11 +30,12 @@ struct BaselineOptions {
 /// "majority", "random", "copy", "bayes".
 const std::vector<std::string>& baseline_names();
 
-/// The baselines that mean something for a metric: bayes only for accuracy and macro_f1, copy only for the text metrics.
+/// The baselines that mean something for a metric: bayes only for accuracy and macro_f1, copy only for the text
+/// metrics.
 std::vector<std::string> baselines_for_metric(std::string_view metric);
 
 /// Throws Error(kConfig) for an unknown name and Error(kData) where `train` is empty and the baseline needs it.
-std::vector<std::string> baseline_answers(std::string_view name, std::span<const EvalRow> train, std::span<const EvalRow> test,
-                                          const BaselineOptions& options = {});
+std::vector<std::string> baseline_answers(std::string_view name, std::span<const EvalRow> train,
+                                          std::span<const EvalRow> test, const BaselineOptions& options = {});
 
 }  // namespace moelora::eval

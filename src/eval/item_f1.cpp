@@ -11,7 +11,9 @@ Ratios ratios(int64_t right, int64_t wrong, int64_t missed) {
   return {share(right + wrong), share(right + missed), 2 * hits / static_cast<double>(2 * right + wrong + missed)};
 }
 
-std::string row_place(const EvalRow& row) { return "row " + row.id; }
+std::string row_place(const EvalRow& row) {
+  return "row " + row.id;
+}
 
 namespace {
 

@@ -96,8 +96,8 @@ MetricSpec parse_spec(std::string_view text, std::string_view where) {
   find_metric(spec.name, where);
   if (open == std::string_view::npos) return spec;
   if (!text.ends_with(')')) {
-    throw Error(ErrorKind::kConfig, {std::string(where), "the options of a metric don't end with `)`", std::string(text),
-                                     "metric(option=value; option=value)", ""});
+    throw Error(ErrorKind::kConfig, {std::string(where), "the options of a metric don't end with `)`",
+                                     std::string(text), "metric(option=value; option=value)", ""});
   }
   for (const std::string_view option : split_trimmed(text.substr(open + 1, text.size() - open - 2), ";")) {
     set_option(option, where, &spec.options);
@@ -146,9 +146,10 @@ std::string default_metric(std::string_view task_type, std::string_view where) {
     known.push_back(type);
   }
   const std::string nearest = did_you_mean(task_type, known);
-  throw Error(ErrorKind::kConfig, {std::string(where), "no metric is known for task_type `" + std::string(task_type) + "`", "",
-                                   list_names(known, known.size()),
-                                   nearest.empty() ? "set the task's `metric`" : nearest + " or set the task's `metric`"});
+  throw Error(ErrorKind::kConfig,
+              {std::string(where), "no metric is known for task_type `" + std::string(task_type) + "`", "",
+               list_names(known, known.size()),
+               nearest.empty() ? "set the task's `metric`" : nearest + " or set the task's `metric`"});
 }
 
 }  // namespace moelora::eval

@@ -8,14 +8,17 @@
 // micro_f1_entities  entities  the same, over (type, item)
 // accuracy           label     share of rows with the right label
 // macro_f1           label     mean F1 of the classes that are gold or (listed and) predicted in at least one row
-// rouge_l            text      mean over rows of ROUGE-L's F (beta 1) of the whole text; a PromptCBLUE report by section, as that
+// rouge_l            text      mean over rows of ROUGE-L's F (beta 1) of the whole text; a PromptCBLUE report by
+// section, as that
 //                              benchmark does: the mean over the gold's sections, a missing one scoring 0
 // exact_match        text      share of rows equal after trimming
-// f1_changed_words   text      F1 of the words that are added to or taken from a source text (EvalRow::source), over all rows
+// f1_changed_words   text      F1 of the words that are added to or taken from a source text (EvalRow::source), over
+// all rows
 //
-// Wrong, never skipped: malformed answers and off-list items (see answer.h). In a classification they are columns of the confusion
-// matrix of their own, not classes: with scikit-learn, f1_score(labels=<the classes>, average="macro", zero_division=0).
-// A row whose gold and answer are both empty sets scores 1. Where nothing was expected and nothing given in any row, F1 is 1.
+// Wrong, never skipped: malformed answers and off-list items (see answer.h). In a classification they are columns of
+// the confusion matrix of their own, not classes: with scikit-learn, f1_score(labels=<the classes>, average="macro",
+// zero_division=0). A row whose gold and answer are both empty sets scores 1. Where nothing was expected and nothing
+// given in any row, F1 is 1.
 #pragma once
 
 #include <cstdint>
@@ -32,10 +35,10 @@ namespace moelora::eval {
 /// One test row as metrics and baselines see it.
 struct EvalRow {
   std::string id;
-  std::string prompt;                // baselines and MetricOptions::source_prefix read it; else may be empty
+  std::string prompt;  // baselines and MetricOptions::source_prefix read it; else may be empty
   std::string gold;
   std::vector<std::string> choices;  // the row's answer_choices; may be empty
-  std::string source;                // text the answer is an edit of (f1_changed_words, the copy baseline); may be empty
+  std::string source;  // text the answer is an edit of (f1_changed_words, the copy baseline); may be empty
 };
 
 struct MetricOptions {
@@ -66,23 +69,23 @@ struct MetricResult {
   double precision = 0;
   double recall = 0;
   int64_t rows = 0;
-  int64_t malformed = 0;        // rows
-  int64_t off_list = 0;         // rows
-  int64_t gold_unreadable = 0;  // parts of gold answers that couldn't be read and don't count
-  int64_t right = 0;            // items (rows, words) in both; true positives
-  int64_t wrong = 0;            // answered but not gold
-  int64_t missed = 0;           // gold but not answered
-  std::vector<ClassScore> classes;                // of classifications, by falling support
-  std::vector<std::string> confusion_columns;     // the classes, then "(off list)", "(malformed)"
-  std::vector<std::vector<int64_t>> confusion;    // [class][column] rows
+  int64_t malformed = 0;                        // rows
+  int64_t off_list = 0;                         // rows
+  int64_t gold_unreadable = 0;                  // parts of gold answers that couldn't be read and don't count
+  int64_t right = 0;                            // items (rows, words) in both; true positives
+  int64_t wrong = 0;                            // answered but not gold
+  int64_t missed = 0;                           // gold but not answered
+  std::vector<ClassScore> classes;              // of classifications, by falling support
+  std::vector<std::string> confusion_columns;   // the classes, then "(off list)", "(malformed)"
+  std::vector<std::vector<int64_t>> confusion;  // [class][column] rows
 };
 
 class Metric {
  public:
   virtual ~Metric() = default;
 
-  /// Throws Error(kData) naming the row where its gold answer can't be read at all or a needed source is missing. Call it for every
-  /// row before generating anything.
+  /// Throws Error(kData) naming the row where its gold answer can't be read at all or a needed source is missing. Call
+  /// it for every row before generating anything.
   virtual void check(const EvalRow& row) const = 0;
   /// Scores one row. Any bytes are a valid prediction. Throws as check().
   virtual RowScore add(const EvalRow& row, std::string_view prediction) = 0;
@@ -90,7 +93,8 @@ class Metric {
 };
 
 /// Throws Error(kConfig), naming `where` and the nearest name, for an unknown metric.
-std::unique_ptr<Metric> make_metric(std::string_view name, const MetricOptions& options, std::string_view where = "metric");
+std::unique_ptr<Metric> make_metric(std::string_view name, const MetricOptions& options,
+                                    std::string_view where = "metric");
 
 const std::vector<std::string>& metric_names();
 
@@ -105,9 +109,9 @@ struct MetricSpec {
 /// Error(kConfig), naming `where`.
 std::vector<MetricSpec> parse_metric_specs(std::string_view text, std::string_view where);
 
-/// The metric of a row's task_type (PromptCBLUE's: cls, matching, ner, normalization, spo_generation, event_extraction, attr_cls,
-/// report_generation, response_generation; or an answer kind of answer.h). Throws Error(kConfig), naming `where` and listing those
-/// known, for any other: there is no default for an unknown task.
+/// The metric of a row's task_type (PromptCBLUE's: cls, matching, ner, normalization, spo_generation, event_extraction,
+/// attr_cls, report_generation, response_generation; or an answer kind of answer.h). Throws Error(kConfig), naming
+/// `where` and listing those known, for any other: there is no default for an unknown task.
 std::string default_metric(std::string_view task_type, std::string_view where);
 
 }  // namespace moelora::eval

@@ -62,7 +62,8 @@ std::optional<double> mean_comparison(const Report& report, std::string_view nam
 void write_report(const Report& report, const std::filesystem::path& directory, const HtmlOptions& options) {
   DirectoryWriter writer(directory);
   writer.add_file("table.txt", report_table(report));
-  writer.add_file("report.json", report_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  writer.add_file("report.json",
+                  report_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   writer.add_file("report.html", report_html(report, options), options.show_text ? 0600 : 0644);
   writer.add_file("predictions.jsonl", predictions_jsonl(report), 0600);
   writer.commit();

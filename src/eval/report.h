@@ -1,5 +1,6 @@
-// What an evaluation found, for people (aligned table, self-contained HTML) and for programs (JSON, JSON Lines of predictions).
-// Prompts, gold answers and predictions stand only in the predictions file (mode 0600) and, when asked, in the HTML (then 0600 too).
+// What an evaluation found, for people (aligned table, self-contained HTML) and for programs (JSON, JSON Lines of
+// predictions). Prompts, gold answers and predictions stand only in the predictions file (mode 0600) and, when asked,
+// in the HTML (then 0600 too).
 #pragma once
 
 #include <cstdint>
@@ -55,8 +56,8 @@ struct LengthBin {
 /// Rows by prompt length in doubling bins (0-31, 32-63, 64-127, …); empty bins are left out.
 std::vector<LengthBin> score_by_length(std::span<const RowPrediction> rows);
 
-/// The `most` rows with the lowest scores, worst first; of equal ones malformed ones first, then in row order. Perfect rows are left
-/// out.
+/// The `most` rows with the lowest scores, worst first; of equal ones malformed ones first, then in row order. Perfect
+/// rows are left out.
 std::vector<const RowPrediction*> worst_rows(std::span<const RowPrediction> rows, int64_t most);
 
 /// Mean over tasks of the tasks' scores. A report without tasks: 0.
@@ -78,11 +79,12 @@ struct HtmlOptions {
 /// One page without scripts or anything loaded from elsewhere; light and dark.
 std::string report_html(const Report& report, const HtmlOptions& options = {});
 
-/// One JSON object a line: task, id, prompt_tokens, gold, prediction, score, malformed, off_list, and prompt where it was kept.
+/// One JSON object a line: task, id, prompt_tokens, gold, prediction, score, malformed, off_list, and prompt where it
+/// was kept.
 std::string predictions_jsonl(const Report& report);
 
-/// Writes table.txt, report.json, report.html and predictions.jsonl into `directory` (made where missing), each whole or not at all.
-/// predictions.jsonl has mode 0600, and report.html too where it shows text. Throws Error(kIo).
+/// Writes table.txt, report.json, report.html and predictions.jsonl into `directory` (made where missing), each whole
+/// or not at all. predictions.jsonl has mode 0600, and report.html too where it shows text. Throws Error(kIo).
 void write_report(const Report& report, const std::filesystem::path& directory, const HtmlOptions& options = {});
 
 }  // namespace moelora::eval

@@ -53,35 +53,45 @@ std::string escape(std::string_view bytes) {
   return out;
 }
 
-std::string cell(std::string_view text) { return "<td>" + escape(text) + "</td>"; }
+std::string cell(std::string_view text) {
+  return "<td>" + escape(text) + "</td>";
+}
 
 // `share` in [0, 1].
 std::string bar(std::string_view name, double share, std::string_view figure, std::string_view css_class) {
   return "<div class=\"bar " + std::string(css_class) + "\"><span>" + escape(name) +
-         "</span><div class=\"track\"><div class=\"fill\" style=\"width:" + three_decimals(100 * std::clamp(share, 0.0, 1.0)) +
-         "%\"></div></div><span>" + escape(figure) + "</span></div>\n";
+         "</span><div class=\"track\"><div class=\"fill\" style=\"width:" +
+         three_decimals(100 * std::clamp(share, 0.0, 1.0)) + "%\"></div></div><span>" + escape(figure) +
+         "</span></div>\n";
 }
 
 std::string classes_table(const MetricResult& result) {
-  std::string out = "<h3>Classes</h3><div class=\"wide\"><table><tr><th>label<th>precision<th>recall<th>F1<th>gold<th>answered</tr>\n";
+  std::string out =
+      "<h3>Classes</h3><div "
+      "class=\"wide\"><table><tr><th>label<th>precision<th>recall<th>F1<th>gold<th>answered</tr>\n";
   for (const ClassScore& one : result.classes) {
     out += "<tr>" + cell(one.label) + cell(three_decimals(one.precision)) + cell(three_decimals(one.recall)) +
-           cell(three_decimals(one.f1)) + cell(std::to_string(one.support)) + cell(std::to_string(one.predicted)) + "</tr>\n";
+           cell(three_decimals(one.f1)) + cell(std::to_string(one.support)) + cell(std::to_string(one.predicted)) +
+           "</tr>\n";
   }
   return out + "</table></div>\n";
 }
 
 std::string confusion_table(const MetricResult& result) {
-  std::string out = "<h3>Confusion: gold (rows) by answer (columns), shaded by share of the row</h3><div class=\"wide\"><table class=\"cm\"><tr><th>";
+  std::string out =
+      "<h3>Confusion: gold (rows) by answer (columns), shaded by share of the row</h3><div class=\"wide\"><table "
+      "class=\"cm\"><tr><th>";
   for (const std::string& column : result.confusion_columns) out += "<th>" + escape(column);
   out += "</tr>\n";
   for (size_t i = 0; i < result.confusion.size(); ++i) {
     out += "<tr>" + cell(result.confusion_columns[i]);
     for (size_t j = 0; j < result.confusion[i].size(); ++j) {
       const int64_t rows = result.confusion[i][j];
-      const double share = static_cast<double>(rows) / static_cast<double>(std::max<int64_t>(1, result.classes[i].support));
-      out += "<td class=\"n\" style=\"background:color-mix(in srgb,var(" + std::string(i == j ? "--ours" : "--bad") + ") " +
-             three_decimals(70 * share) + "%,transparent)\">" + (rows == 0 ? "" : std::to_string(rows)) + "</td>";
+      const double share =
+          static_cast<double>(rows) / static_cast<double>(std::max<int64_t>(1, result.classes[i].support));
+      out += "<td class=\"n\" style=\"background:color-mix(in srgb,var(" + std::string(i == j ? "--ours" : "--bad") +
+             ") " + three_decimals(70 * share) + "%,transparent)\">" + (rows == 0 ? "" : std::to_string(rows)) +
+             "</td>";
     }
     out += "</tr>\n";
   }
@@ -116,8 +126,8 @@ std::string worst_table(const TaskReport& task, const HtmlOptions& options) {
     if (options.show_text) {
       out += "<td class=\"l\"><details><summary>show</summary><dl>";
       if (row->prompt) out += "<dt>prompt</dt><dd><pre>" + escape(*row->prompt) + "</pre></dd>";
-      out += "<dt>gold</dt><dd><pre>" + escape(row->gold) + "</pre></dd><dt>answer</dt><dd><pre>" + escape(row->prediction) +
-             "</pre></dd></dl></details></td>";
+      out += "<dt>gold</dt><dd><pre>" + escape(row->gold) + "</pre></dd><dt>answer</dt><dd><pre>" +
+             escape(row->prediction) + "</pre></dd></dl></details></td>";
     }
     out += "</tr>\n";
   }
@@ -131,11 +141,13 @@ std::string task_section(const Report& report, const TaskReport& task, const Htm
     out += bar(comparison.name, comparison.score, three_decimals(comparison.score), "");
   }
   out += bar(report.score_name, result.score, three_decimals(result.score), "ours");
-  out += "<p class=\"soft\">precision " + three_decimals(result.precision) + ", recall " + three_decimals(result.recall) + ", " +
-         std::to_string(result.rows) + " rows, " + std::to_string(result.malformed) + " malformed, " +
-         std::to_string(result.off_list) + " off-list";
-  if (result.gold_unreadable > 0) out += ", " + std::to_string(result.gold_unreadable) + " unreadable parts of gold answers left out";
-  for (const MetricResult& further : task.further) out += "; " + escape(further.metric) + " " + three_decimals(further.score);
+  out += "<p class=\"soft\">precision " + three_decimals(result.precision) + ", recall " +
+         three_decimals(result.recall) + ", " + std::to_string(result.rows) + " rows, " +
+         std::to_string(result.malformed) + " malformed, " + std::to_string(result.off_list) + " off-list";
+  if (result.gold_unreadable > 0)
+    out += ", " + std::to_string(result.gold_unreadable) + " unreadable parts of gold answers left out";
+  for (const MetricResult& further : task.further)
+    out += "; " + escape(further.metric) + " " + three_decimals(further.score);
   out += "</p>\n";
   if (!result.classes.empty()) out += classes_table(result) + confusion_table(result);
   return out + length_bars(task) + worst_table(task, options);

@@ -74,7 +74,8 @@ std::string report_table(const Report& report) {
     for (const MetricResult& further : task.further) {
       Cells more = {"", further.metric};
       more.resize(2 + names.size());
-      for (const double value : {further.score, further.precision, further.recall}) more.push_back(three_decimals(value));
+      for (const double value : {further.score, further.precision, further.recall})
+        more.push_back(three_decimals(value));
       more.insert(more.end(), {"", std::to_string(further.malformed), std::to_string(further.off_list)});
       rows.push_back(std::move(more));
     }

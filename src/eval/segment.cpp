@@ -73,13 +73,28 @@ constexpr std::array<Range, 7> kCjk = {{{0x3040, 0x30FF},
                                         {0x30000, 0x323AF}}};
 constexpr std::array<Range, 4> kAsciiPunctuation = {{{0x21, 0x2F}, {0x3A, 0x40}, {0x5B, 0x60}, {0x7B, 0x7E}}};
 // Unicode punctuation of the blocks that texts of these languages use.
-constexpr std::array<Range, 18> kPunctuation = {{{0xA1, 0xA1},     {0xA7, 0xA7},     {0xAB, 0xAB},     {0xB6, 0xB7},
-                                                 {0xBB, 0xBB},     {0xBF, 0xBF},     {0x2010, 0x2027}, {0x2030, 0x205E},
-                                                 {0x3001, 0x3003}, {0x3008, 0x3011}, {0x3014, 0x301F}, {0x30FB, 0x30FB},
-                                                 {0xFE30, 0xFE4F}, {0xFF01, 0xFF0F}, {0xFF1A, 0xFF20}, {0xFF3B, 0xFF40},
-                                                 {0xFF5B, 0xFF65}, {0xFFFD, 0xFFFD}}};
+constexpr std::array<Range, 18> kPunctuation = {{{0xA1, 0xA1},
+                                                 {0xA7, 0xA7},
+                                                 {0xAB, 0xAB},
+                                                 {0xB6, 0xB7},
+                                                 {0xBB, 0xBB},
+                                                 {0xBF, 0xBF},
+                                                 {0x2010, 0x2027},
+                                                 {0x2030, 0x205E},
+                                                 {0x3001, 0x3003},
+                                                 {0x3008, 0x3011},
+                                                 {0x3014, 0x301F},
+                                                 {0x30FB, 0x30FB},
+                                                 {0xFE30, 0xFE4F},
+                                                 {0xFF01, 0xFF0F},
+                                                 {0xFF1A, 0xFF20},
+                                                 {0xFF3B, 0xFF40},
+                                                 {0xFF5B, 0xFF65},
+                                                 {0xFFFD, 0xFFFD}}};
 
-bool is_cjk(char32_t value) { return in_any(value, kCjk) && value != 0x30FB; }
+bool is_cjk(char32_t value) {
+  return in_any(value, kCjk) && value != 0x30FB;
+}
 
 bool is_punctuation(char32_t value) {
   return value < 0x80 ? in_any(value, kAsciiPunctuation) : in_any(value, kPunctuation);
@@ -99,7 +114,9 @@ char32_t lower(char32_t value) {
   return value;
 }
 
-bool is_ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool is_ascii_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 }  // namespace
 
@@ -192,7 +209,9 @@ std::vector<std::string_view> split_trimmed(std::string_view text, std::string_v
   }
 }
 
-std::vector<std::string_view> non_empty_lines(std::string_view text) { return split_trimmed(text, "\n"); }
+std::vector<std::string_view> non_empty_lines(std::string_view text) {
+  return split_trimmed(text, "\n");
+}
 
 std::string fold(std::string_view text) {
   std::string out;
@@ -218,7 +237,8 @@ size_t display_width(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
     const CodePoint point = code_point_at(text, at);
     const bool wide = is_cjk(point.value) || (point.value >= 0x3000 && point.value <= 0x303F) ||
-                      (point.value >= 0xAC00 && point.value <= 0xD7A3) || (point.value >= 0xFF01 && point.value <= 0xFF60);
+                      (point.value >= 0xAC00 && point.value <= 0xD7A3) ||
+                      (point.value >= 0xFF01 && point.value <= 0xFF60);
     width += wide ? 2 : 1;
     at += point.bytes;
   }

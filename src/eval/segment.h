@@ -1,5 +1,5 @@
-// Text cut into the pieces that answers and metrics work on: lines, parts, words, characters. Inputs must be valid UTF-8 unless
-// said otherwise.
+// Text cut into the pieces that answers and metrics work on: lines, parts, words, characters. Inputs must be valid
+// UTF-8 unless said otherwise.
 #pragma once
 
 #include <string>
@@ -11,7 +11,8 @@ namespace moelora::eval {
 /// Unit of ROUGE-L and of the words of baselines.
 enum class TextUnit {
   kAuto,       // kCharacter for text that holds CJK characters, else kWord
-  kCharacter,  // a CJK character or a punctuation mark each, other runs of letters and digits whole (as the PromptCBLUE evaluation)
+  kCharacter,  // a CJK character or a punctuation mark each, other runs of letters and digits whole (as the PromptCBLUE
+               // evaluation)
   kWord,       // runs of letters and digits; punctuation separates and is dropped (as the rouge-score package)
 };
 

@@ -1,5 +1,5 @@
-// Metrics of free text: ROUGE-L (Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", 2004: sentence level, beta 1),
-// exact match, and F1 of the words that differ from a source.
+// Metrics of free text: ROUGE-L (Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", 2004: sentence level,
+// beta 1), exact match, and F1 of the words that differ from a source.
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -11,8 +11,8 @@
 
 namespace moelora::eval {
 
-// Bit-parallel (Hyyrö, "Bit-parallel LCS-length computation revisited", 2004): a zero bit of `row` marks a column where the length
-// of the common subsequence grows.
+// Bit-parallel (Hyyrö, "Bit-parallel LCS-length computation revisited", 2004): a zero bit of `row` marks a column where
+// the length of the common subsequence grows.
 int64_t common_subsequence(const std::vector<std::string>& a, const std::vector<std::string>& b) {
   const size_t words = (a.size() + 63) / 64;
   std::unordered_map<std::string_view, std::vector<uint64_t>> places;
@@ -49,7 +49,9 @@ Error gold_not_text(const EvalRow& row) {
 
 class TextMetric : public Metric {
  public:
-  TextMetric(std::string name, MetricOptions options) : options_(std::move(options)) { result_.metric = std::move(name); }
+  TextMetric(std::string name, MetricOptions options) : options_(std::move(options)) {
+    result_.metric = std::move(name);
+  }
 
   void check(const EvalRow& row) const override {
     if (trim(row.gold).empty() || first_invalid_utf8(row.gold)) throw gold_not_text(row);
@@ -171,8 +173,9 @@ class ChangedWordsF1 : public TextMetric {
     if (!source_of(row).empty()) return;
     throw Error(ErrorKind::kData,
                 {row_place(row), result_.metric + " needs the source text that the answer changes", "",
-                 options_.source_prefix.empty() ? "a row with a source, or f1_changed_words(source=<start of the prompt line with it>)"
-                                                : "a prompt line that starts with `" + options_.source_prefix + "`",
+                 options_.source_prefix.empty()
+                     ? "a row with a source, or f1_changed_words(source=<start of the prompt line with it>)"
+                     : "a prompt line that starts with `" + options_.source_prefix + "`",
                  ""});
   }
 

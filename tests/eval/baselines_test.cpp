@@ -45,21 +45,25 @@ TEST(Baselines, RandomWithoutChoicesTakesATrainingAnswer) {
 
 TEST(Baselines, CopyTakesSourceThenPromptLineThenLongestLine) {
   const std::vector<EvalRow> test = {row("Parent: femur\nA longer line than that", "", {}, "given"),
-                                     row("Parent: femur\nA longer line than that", ""), row("short\nthe longest line\nshort", "")};
+                                     row("Parent: femur\nA longer line than that", ""),
+                                     row("short\nthe longest line\nshort", "")};
   BaselineOptions options;
   options.source_prefix = "Parent:";
   EXPECT_THAT(baseline_answers("copy", {}, test, options), ElementsAre("given", "femur", "the longest line"));
 }
 
 TEST(Baselines, BayesPicksTheClassWhoseWordsThePromptHas) {
-  const std::vector<EvalRow> train = {row("itchy rash", "skin"), row("itchy scalp", "skin"), row("blurred vision", "eye")};
-  const std::vector<EvalRow> test = {row("blurred", ""), row("itchy", ""), row("nothing known", ""), row("blurred", "", {"skin", "ear"})};
+  const std::vector<EvalRow> train = {row("itchy rash", "skin"), row("itchy scalp", "skin"),
+                                      row("blurred vision", "eye")};
+  const std::vector<EvalRow> test = {row("blurred", ""), row("itchy", ""), row("nothing known", ""),
+                                     row("blurred", "", {"skin", "ear"})};
   EXPECT_THAT(baseline_answers("bayes", train, test), ElementsAre("eye", "skin", "skin", "skin"));
 }
 
 TEST(Baselines, MissingTrainingRowsAndUnknownNamesAreErrors) {
   const std::vector<EvalRow> test(1);
-  for (const char* name : {"majority", "random", "bayes"}) EXPECT_THROW(baseline_answers(name, {}, test), Error) << name;
+  for (const char* name : {"majority", "random", "bayes"})
+    EXPECT_THROW(baseline_answers(name, {}, test), Error) << name;
   EXPECT_THROW(baseline_answers("naive", test, test), Error);
 }
 

@@ -15,7 +15,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-EvalRow row(std::string gold, std::vector<std::string> choices = {}) { return {"r1", "", std::move(gold), std::move(choices), ""}; }
+EvalRow row(std::string gold, std::vector<std::string> choices = {}) {
+  return {"r1", "", std::move(gold), std::move(choices), ""};
+}
 
 void expect_error(ErrorKind kind, const ::testing::Matcher<std::string>& text, const std::function<void()>& act) {
   try {
@@ -57,7 +59,8 @@ TEST(MicroF1, EmptyGoldAnsweredEmptyIsPerfectAndAnsweredOtherwiseIsWrong) {
 
 TEST(MicroF1, MalformedLinesAndOffListItemsAreWrongAndCounted) {
   const auto metric = make_metric("micro_f1_pairs", {});
-  const RowScore score = metric->add(row("fever: present", {"present", "absent"}), "fever: present\nrash: maybe\nnoise\nnoise");
+  const RowScore score =
+      metric->add(row("fever: present", {"present", "absent"}), "fever: present\nrash: maybe\nnoise\nnoise");
   EXPECT_TRUE(score.malformed);
   EXPECT_TRUE(score.off_list);
   const MetricResult result = metric->result();
@@ -160,7 +163,8 @@ TEST(RougeL, CountsChineseByCharacterAndKeepsForeignWordsWhole) {
 TEST(RougeL, ScoresAPromptCblueReportBySection) {
   const auto metric = make_metric("rouge_l", {});
   // 主诉: 2 of 2 and 2; 既往史: both empty, 1; 建议: missing, 0
-  EXPECT_DOUBLE_EQ(metric->add(row("报告如下：\n主诉：咳嗽\n既往史：\n建议：休息"), "主诉：咳嗽\n既往史：").score, 2.0 / 3);
+  EXPECT_DOUBLE_EQ(metric->add(row("报告如下：\n主诉：咳嗽\n既往史：\n建议：休息"), "主诉：咳嗽\n既往史：").score,
+                   2.0 / 3);
 }
 
 TEST(RougeL, EmptyAndInvalidAnswersAreMalformed) {
@@ -219,7 +223,8 @@ TEST(MetricRegistry, EveryNameMakesAMetricThatStartsEmpty) {
 }
 
 TEST(MetricRegistry, UnknownNamesAndOptionsAreNamedWithTheNearest) {
-  expect_error(ErrorKind::kConfig, AllOf(HasSubstr("run.yaml:7"), HasSubstr("`rouge_l`")), [] { make_metric("rougel", {}, "run.yaml:7"); });
+  expect_error(ErrorKind::kConfig, AllOf(HasSubstr("run.yaml:7"), HasSubstr("`rouge_l`")),
+               [] { make_metric("rougel", {}, "run.yaml:7"); });
   expect_error(ErrorKind::kConfig, HasSubstr("`macro_f1`"), [] { parse_metric_specs("accuracy, macrof1", "x"); });
   expect_error(ErrorKind::kConfig, HasSubstr("`unit`"), [] { parse_metric_specs("rouge_l(units=word)", "x"); });
   expect_error(ErrorKind::kConfig, HasSubstr("`word`"), [] { parse_metric_specs("rouge_l(unit=words)", "x"); });
@@ -235,7 +240,8 @@ TEST(MetricRegistry, EveryPaperTaskTypeHasItsMetric) {
   EXPECT_EQ(default_metric("cls", ""), "macro_f1");
   EXPECT_EQ(default_metric("report_generation", ""), "rouge_l");
   EXPECT_EQ(default_metric("response_generation", ""), "rouge_l");
-  expect_error(ErrorKind::kConfig, AllOf(HasSubstr("tasks.x"), HasSubstr("`event_extraction`"), HasSubstr("cls, matching")),
+  expect_error(ErrorKind::kConfig,
+               AllOf(HasSubstr("tasks.x"), HasSubstr("`event_extraction`"), HasSubstr("cls, matching")),
                [] { default_metric("event_extractoin", "tasks.x"); });
 }
 

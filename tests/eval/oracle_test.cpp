@@ -1,6 +1,7 @@
-// Metrics and the naive Bayes baseline against scikit-learn, rouge-score and rouge-chinese, on random answers: tests/eval/oracle.py
-// recomputes from the structures that the answers were written from, never from our parsing.
+// Metrics and the naive Bayes baseline against scikit-learn, rouge-score and rouge-chinese, on random answers:
+// tests/eval/oracle.py recomputes from the structures that the answers were written from, never from our parsing.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -8,7 +9,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sys/wait.h>
 
 #include "core/random.h"
 #include "eval/baselines.h"
@@ -21,12 +21,15 @@ using Json = nlohmann::json;
 
 constexpr const char* kPython = ".deps/venv/bin/python";
 
-Random random_for(uint64_t which) { return Random(11, RandomStream::kData, which); }
+Random random_for(uint64_t which) {
+  return Random(11, RandomStream::kData, which);
+}
 
 void expect_agreement(const Json& cases) {
   ASSERT_TRUE(std::filesystem::exists(kPython)) << "the tests' Python is missing: run scripts/bootstrap";
-  const auto path = std::filesystem::path(::testing::TempDir()) /
-                    ("moelora_oracle_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) + ".json");
+  const auto path =
+      std::filesystem::path(::testing::TempDir()) /
+      ("moelora_oracle_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) + ".json");
   std::ofstream(path) << cases.dump();
   const std::string command = std::string(kPython) + " tests/eval/oracle.py '" + path.string() + "' 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
@@ -44,7 +47,8 @@ Json summary(const MetricResult& result) {
   out["confusion"] = result.confusion;
   out["classes"] = Json::array();
   for (const ClassScore& one : result.classes) {
-    out["classes"].push_back({{"precision", one.precision}, {"recall", one.recall}, {"f1", one.f1}, {"support", one.support}});
+    out["classes"].push_back(
+        {{"precision", one.precision}, {"recall", one.recall}, {"f1", one.f1}, {"support", one.support}});
   }
   return out;
 }
@@ -67,7 +71,8 @@ std::string write_triples(const std::vector<Item>& items) {
   return join(items, "\n", [](const Item& item) { return "(" + item[0] + " | " + item[1] + " | " + item[2] + ")"; });
 }
 std::string write_events(const std::vector<Item>& items) {
-  return join(items, "\n", [](const Item& item) { return "kind: " + item[1] + "; site: " + item[0] + "; side: " + item[2]; });
+  return join(items, "\n",
+              [](const Item& item) { return "kind: " + item[1] + "; site: " + item[0] + "; side: " + item[2]; });
 }
 std::string write_pairs(const std::vector<Item>& items) {
   return join(items, "\n", [](const Item& item) { return item[0] + " " + item[2] + ": " + item[1]; });
@@ -79,12 +84,14 @@ std::string write_chinese_set(const std::vector<Item>& items) {
 }
 std::string write_chinese_triples(const std::vector<Item>& items) {
   std::string text;
-  for (const Item& item : items) text += "具有" + item[1] + "关系的头尾实体对如下：头实体为" + item[0] + "，尾实体为" + item[2] + "。\n";
+  for (const Item& item : items)
+    text += "具有" + item[1] + "关系的头尾实体对如下：头实体为" + item[0] + "，尾实体为" + item[2] + "。\n";
   return text.empty() ? "具有甲关系的头尾实体对如下：" : text;
 }
 std::string write_chinese_events(const std::vector<Item>& items) {
   std::string text = "上述句子中的临床发现事件如下：";
-  for (const Item& item : items) text += "\n主体词：" + item[0] + "；发生状态：" + item[1] + "；描述词：" + item[2] + "；解剖部位：";
+  for (const Item& item : items)
+    text += "\n主体词：" + item[0] + "；发生状态：" + item[1] + "；描述词：" + item[2] + "；解剖部位：";
   return text;
 }
 std::string write_chinese_pairs(const std::vector<Item>& items) {
@@ -117,12 +124,13 @@ TEST(Oracle, MicroF1OfEveryKindAgreesWithScikitLearn) {
     bool two_parts;
   };
   Json cases = Json::array();
-  for (const Kind& kind : {Kind{"micro_f1_set", write_set, false, true}, Kind{"micro_f1_triples", write_triples, false, false},
-                           Kind{"micro_f1_events", write_events, false, false}, Kind{"micro_f1_pairs", write_pairs, false, false},
-                           Kind{"micro_f1_set", write_chinese_set, true, true},
-                           Kind{"micro_f1_triples", write_chinese_triples, true, false},
-                           Kind{"micro_f1_events", write_chinese_events, true, false},
-                           Kind{"micro_f1_pairs", write_chinese_pairs, true, false}}) {
+  for (const Kind& kind :
+       {Kind{"micro_f1_set", write_set, false, true}, Kind{"micro_f1_triples", write_triples, false, false},
+        Kind{"micro_f1_events", write_events, false, false}, Kind{"micro_f1_pairs", write_pairs, false, false},
+        Kind{"micro_f1_set", write_chinese_set, true, true},
+        Kind{"micro_f1_triples", write_chinese_triples, true, false},
+        Kind{"micro_f1_events", write_chinese_events, true, false},
+        Kind{"micro_f1_pairs", write_chinese_pairs, true, false}}) {
     Random random = random_for(cases.size());
     const auto metric = make_metric(kind.metric, {});
     Json gold = Json::array(), answers = Json::array();
@@ -133,8 +141,11 @@ TEST(Oracle, MicroF1OfEveryKindAgreesWithScikitLearn) {
       gold.push_back(as_sets(expected, kind.two_parts));
       answers.push_back(as_sets(given, kind.two_parts));
     }
-    cases.push_back({{"check", "items"}, {"name", std::string(kind.metric) + (kind.is_chinese ? " promptcblue" : "")},
-                     {"gold", gold}, {"answers", answers}, {"ours", summary(metric->result())}});
+    cases.push_back({{"check", "items"},
+                     {"name", std::string(kind.metric) + (kind.is_chinese ? " promptcblue" : "")},
+                     {"gold", gold},
+                     {"answers", answers},
+                     {"ours", summary(metric->result())}});
   }
   expect_agreement(cases);
 }
@@ -158,15 +169,21 @@ TEST(Oracle, ClassificationAgreesWithScikitLearn) {
       gold.push_back(expected);
       answers.push_back(given);
     }
-    cases.push_back({{"check", "labels"}, {"metric", name}, {"labels", labels}, {"gold", gold}, {"answers", answers},
+    cases.push_back({{"check", "labels"},
+                     {"metric", name},
+                     {"labels", labels},
+                     {"gold", gold},
+                     {"answers", answers},
                      {"ours", summary(metric->result())}});
   }
   expect_agreement(cases);
 }
 
 TEST(Oracle, RougeLAgreesWithRougeScoreAndRougeChinese) {
-  const std::vector<std::string> english = {"fracture", "of", "the", "Left", "femur,", "(closed)", "non-union", "S72.001A", "it's", "2nd"};
-  const std::vector<std::string> chinese = {"咳", "嗽", "，", "发热", "38.5", "CRP", "。", "肺炎", "（", "待查", "）", "；"};
+  const std::vector<std::string> english = {"fracture", "of",        "the",      "Left", "femur,",
+                                            "(closed)", "non-union", "S72.001A", "it's", "2nd"};
+  const std::vector<std::string> chinese = {"咳", "嗽",   "，", "发热", "38.5", "CRP",
+                                            "。", "肺炎", "（", "待查", "）",   "；"};
   Json cases = Json::array();
   for (const bool is_chinese : {false, true}) {
     const auto metric = make_metric("rouge_l", {});
@@ -174,7 +191,8 @@ TEST(Oracle, RougeLAgreesWithRougeScoreAndRougeChinese) {
     const auto text = [&](uint64_t length) {
       const auto& words = is_chinese ? chinese : english;
       std::string out = is_chinese ? "诊" : "note";
-      for (uint64_t i = 0; i < length; ++i) out += (is_chinese && random.below(4) > 0 ? "" : " ") + words[random.below(words.size())];
+      for (uint64_t i = 0; i < length; ++i)
+        out += (is_chinese && random.below(4) > 0 ? "" : " ") + words[random.below(words.size())];
       return out;
     };
     Json gold = Json::array(), answers = Json::array(), rows = Json::array();
@@ -184,7 +202,10 @@ TEST(Oracle, RougeLAgreesWithRougeScoreAndRougeChinese) {
       gold.push_back(expected);
       answers.push_back(given);
     }
-    cases.push_back({{"check", "rouge"}, {"unit", is_chinese ? "character" : "word"}, {"gold", gold}, {"answers", answers},
+    cases.push_back({{"check", "rouge"},
+                     {"unit", is_chinese ? "character" : "word"},
+                     {"gold", gold},
+                     {"answers", answers},
                      {"ours", {{"score", metric->result().score}, {"rows", rows}}}});
   }
   expect_agreement(cases);
@@ -198,7 +219,8 @@ TEST(Oracle, NaiveBayesAgreesWithScikitLearn) {
     for (int i = 0; i < count; ++i) {
       const uint64_t label = std::min(random.below(4), random.below(4));  // unequal classes
       EvalRow row{std::to_string(i), "", labels[label], {}, ""};
-      for (uint64_t n = 1 + random.below(12); n > 0; --n) row.prompt += "word" + std::to_string(4 * label + random.below(25)) + ", ";
+      for (uint64_t n = 1 + random.below(12); n > 0; --n)
+        row.prompt += "word" + std::to_string(4 * label + random.below(25)) + ", ";
       if (with_choices && i % 2 == 0) row.choices = {labels[random.below(4)], labels[random.below(4)]};
       if (i % 5 == 0) row.prompt += "unseen" + std::to_string(i);
       all.push_back(std::move(row));

@@ -29,7 +29,8 @@ Report sample() {
   metric->add({"2", "", "ear", {}, ""}, "eye");
   metric->add({"3", "", "eye", {}, ""}, "nose");
   TaskReport chapter{"chapter", metric->result(), {}, {{"majority", 0.4}, {"bayes", 0.5}}, {}};
-  chapter.rows = {prediction("1", 10, 1), prediction("2", 31, 0), prediction("3", 40, 0, true), prediction("4", 64, 0.25)};
+  chapter.rows = {prediction("1", 10, 1), prediction("2", 31, 0), prediction("3", 40, 0, true),
+                  prediction("4", 64, 0.25)};
   const auto rouge = make_metric("rouge_l", {});
   rouge->add({"1", "", "a b", {}, ""}, "a b");
   TaskReport report{"诊疗报告", rouge->result(), {make_metric("exact_match", {})->result()}, {{"majority", 0.2}}, {}};
@@ -86,18 +87,21 @@ TEST(Report, JsonHoldsScoresClassesAndConfusionButNoRowText) {
   EXPECT_EQ(json["tasks"][1]["further"][0]["metric"], "exact_match");
   EXPECT_EQ(json["tasks"][0]["worst_rows"][0]["id"], "3");
   EXPECT_EQ(json["mean_comparisons"].size(), 1u);
-  EXPECT_THAT(json.dump(), AllOf(Not(HasSubstr("GOLDTEXT")), Not(HasSubstr("ANSWERTEXT")), Not(HasSubstr("PROMPTTEXT"))));
+  EXPECT_THAT(json.dump(),
+              AllOf(Not(HasSubstr("GOLDTEXT")), Not(HasSubstr("ANSWERTEXT")), Not(HasSubstr("PROMPTTEXT"))));
 }
 
 TEST(Report, HtmlLoadsNothingEscapesEverythingAndShowsTextOnlyWhenAsked) {
   const std::string hidden = report_html(sample());
   EXPECT_THAT(hidden, AllOf(Not(HasSubstr("GOLDTEXT")), Not(HasSubstr("ANSWERTEXT")), Not(HasSubstr("PROMPTTEXT"))));
   EXPECT_THAT(hidden, AllOf(HasSubstr("Demo &lt;test&gt;"), HasSubstr("tiny &amp; small"), HasSubstr("(off list)")));
-  EXPECT_THAT(hidden, AllOf(Not(HasSubstr("<script")), Not(HasSubstr("http:")), Not(HasSubstr("https:")), Not(HasSubstr(" src="))));
+  EXPECT_THAT(hidden, AllOf(Not(HasSubstr("<script")), Not(HasSubstr("http:")), Not(HasSubstr("https:")),
+                            Not(HasSubstr(" src="))));
   HtmlOptions options;
   options.show_text = true;
-  EXPECT_THAT(report_html(sample(), options),
-              AllOf(HasSubstr("GOLDTEXT &lt;b&gt;"), HasSubstr("ANSWERTEXT \xEF\xBF\xBD&amp;"), HasSubstr("PROMPTTEXT")));
+  EXPECT_THAT(
+      report_html(sample(), options),
+      AllOf(HasSubstr("GOLDTEXT &lt;b&gt;"), HasSubstr("ANSWERTEXT \xEF\xBF\xBD&amp;"), HasSubstr("PROMPTTEXT")));
 }
 
 TEST(Report, IsWrittenOnceWithPredictionsForTheOwnerOnly) {
