@@ -9,8 +9,7 @@
 //   set       items separated by `;` or a line end, order free:               Acute bronchitis; Chronic bronchitis
 //   triples   one a line, in brackets, three parts separated by `|`:          (asthma | severity | mild persistent)
 //   events    one a line, `field: value` separated by `;`, fields in any
-//             order, any field names, no field twice in an event:              site: left femur; kind: fracture; side:
-//             left
+//             order, any field names, no field twice in an event:              site: femur; kind: fracture
 //   pairs     one a line, `finding: status`, split at the line's last `:`:     loss of consciousness: absent
 //   entities  one type a line, `type: item; item`, a type without items
 //             may stand empty:                                                 drug: aspirin; heparin
