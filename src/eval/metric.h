@@ -8,9 +8,8 @@
 // micro_f1_entities  entities  the same, over (type, item)
 // accuracy           label     share of rows with the right label
 // macro_f1           label     mean F1 of the classes that are gold or (listed and) predicted in at least one row
-// rouge_l            text      mean over rows of ROUGE-L's F (beta 1) of the whole text; of a PromptCBLUE report the
-// mean
-//                              over the gold's sections, a missing one scoring 0
+// rouge_l            text      mean over rows of ROUGE-L's F (beta 1) of the whole text; of a PromptCBLUE report
+//                              the mean over the gold's sections, a missing one scoring 0
 // exact_match        text      share of rows equal after trimming
 // f1_changed_words   text      F1 of the words added to or taken from a source text (EvalRow::source), over all rows
 //
