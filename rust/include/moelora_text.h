@@ -51,7 +51,6 @@ typedef struct MoeloraTokenizer MoeloraTokenizer;
 
 /* contents: a tokenizer.json. settings: "" or a JSON object with what transformers takes from tokenizer_config.json:
  *   added_tokens: [{content, special, lstrip, rstrip, single_word, normalized}], added where absent
- *   bos, eos: strings the post-processor is to put around a text, null for none; where both keys are absent the file's stays
  *   split_special_tokens: true to treat special tokens in a text as plain text */
 MoeloraStatus moelora_tokenizer_new(MoeloraSlice contents, MoeloraSlice settings, MoeloraTokenizer** tokenizer, MoeloraBytes* error);
 void moelora_tokenizer_free(MoeloraTokenizer* tokenizer);

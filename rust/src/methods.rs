@@ -4,7 +4,7 @@ use minijinja::value::{from_args, Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat;
 
-use crate::python::{is_space, str_of};
+use crate::python::{is_space, str_of, stripped};
 
 /// What `value.method(args)` is where minijinja knows none.
 pub fn call(state: &State, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
@@ -132,17 +132,6 @@ fn immutable(method: &str) -> Error {
     )
 }
 
-/// `str.strip` and its one-sided forms; `characters` None strips white space.
-pub fn stripped<'a>(text: &'a str, characters: Option<&str>, start: bool, end: bool) -> &'a str {
-    let unwanted = |c: char| characters.map_or_else(|| is_space(c), |set| set.contains(c));
-    let text = if start { text.trim_start_matches(unwanted) } else { text };
-    if end {
-        text.trim_end_matches(unwanted)
-    } else {
-        text
-    }
-}
-
 fn split(text: &str, separator: Option<&str>, most: i64, from_right: bool) -> Result<Vec<String>, Error> {
     let most = usize::try_from(most).ok();
     let Some(separator) = separator else {
@@ -159,11 +148,17 @@ fn split(text: &str, separator: Option<&str>, most: i64, from_right: bool) -> Re
     })
 }
 
-/// `str.split()` without separator: runs of white space, no empty pieces; the last piece keeps its inner space.
+/// `str.split()` without separator: runs of white space, no empty pieces; what is left after `most` cuts stays as it is at its far end.
 fn split_space(text: &str, most: Option<usize>, from_right: bool) -> Vec<String> {
+    let near = |rest: &'_ str| -> usize { stripped(rest, None, !from_right, from_right).len() };
     let mut pieces = Vec::new();
-    let mut rest = stripped(text, None, true, true);
-    while !rest.is_empty() {
+    let mut rest = text;
+    loop {
+        let kept = near(rest);
+        rest = if from_right { &rest[..kept] } else { &rest[rest.len() - kept..] };
+        if rest.is_empty() {
+            break;
+        }
         let cut = if from_right { rest.rfind(is_space) } else { rest.find(is_space) };
         let Some(cut) = cut.filter(|_| most.is_none_or(|most| pieces.len() < most)) else {
             pieces.push(rest.to_owned());
@@ -172,10 +167,10 @@ fn split_space(text: &str, most: Option<usize>, from_right: bool) -> Vec<String>
         let after = cut + rest[cut..].chars().next().map_or(0, char::len_utf8);
         if from_right {
             pieces.push(rest[after..].to_owned());
-            rest = stripped(&rest[..cut], None, false, true);
+            rest = &rest[..cut];
         } else {
             pieces.push(rest[..cut].to_owned());
-            rest = stripped(&rest[after..], None, true, false);
+            rest = &rest[after..];
         }
     }
     if from_right {

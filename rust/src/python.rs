@@ -65,13 +65,25 @@ fn write_quoted(out: &mut String, text: &str) {
                 out.push('\\');
                 out.push(c);
             }
-            c if (c as u32) < 0x20 || (0x7f..0xa1).contains(&(c as u32)) || c == '\u{ad}' => {
-                let _ = write!(out, "\\x{:02x}", c as u32);
+            c if is_printable(c) => out.push(c),
+            c => {
+                let code = c as u32;
+                let _ = match code {
+                    0..=0xff => write!(out, "\\x{code:02x}"),
+                    0x100..=0xffff => write!(out, "\\u{code:04x}"),
+                    _ => write!(out, "\\U{code:08x}"),
+                };
             }
-            c => out.push(c),
         }
     }
     out.push(quote);
+}
+
+/// `str.isprintable` for one character. Rust's `escape_debug` has the same rule (no separators but the space, no control, format,
+/// private or unassigned characters); behind another character it leaves combining marks alone.
+fn is_printable(character: char) -> bool {
+    let text: String = ['a', character].iter().collect();
+    character == '"' || character == '\'' || text.escape_debug().count() == 2
 }
 
 /// A number as Python writes it: 1, 1.0, 1e-05, 1e+16.
@@ -223,4 +235,15 @@ fn write_json_string(out: &mut String, text: &str, ensure_ascii: bool) {
 /// `str.isspace` for one character: Unicode white space and the four separators that only Python counts.
 pub fn is_space(character: char) -> bool {
     character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
+}
+
+/// `str.strip` and its one-sided forms; `characters` None strips white space.
+pub fn stripped<'a>(text: &'a str, characters: Option<&str>, start: bool, end: bool) -> &'a str {
+    let unwanted = |c: char| characters.map_or_else(|| is_space(c), |set| set.contains(c));
+    let text = if start { text.trim_start_matches(unwanted) } else { text };
+    if end {
+        text.trim_end_matches(unwanted)
+    } else {
+        text
+    }
 }

@@ -7,7 +7,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
 
 use crate::failure::{Failure, Outcome, Status};
 use crate::python::{json_dumps, str_of, JsonStyle};
-use crate::{generation_tag, methods};
+use crate::{generation_tag, methods, python};
 
 /// Instructions one rendering may execute: some seconds. A thousand messages take about a hundred thousand.
 const FUEL: u64 = 50_000_000;
@@ -74,15 +74,19 @@ fn environment() -> Environment<'static> {
         Err(Error::new(ErrorKind::InvalidOperation, message.clone()).with_source(Raised(message)))
     });
     environment.add_function("strftime_now", crate::clock::strftime_now);
-    environment.add_function("cycler", minijinja_contrib::globals::cycler);
+    environment.add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.0));
     environment.add_function("joiner", minijinja_contrib::globals::joiner);
 
     environment.add_filter("tojson", tojson);
     environment.add_filter("string", |value: Value| str_of(&value));
     environment.add_filter("trim", |value: Value, characters: Option<String>| {
-        methods::stripped(&str_of(&value), characters.as_deref(), true, true).to_owned()
+        python::stripped(&str_of(&value), characters.as_deref(), true, true).to_owned()
     });
     environment.add_filter("join", join);
+    environment.add_filter("int", int);
+    environment.add_filter("float", float);
+    environment.add_filter("escape", escape);
+    environment.add_filter("e", escape);
     environment.add_filter("length", length);
     environment.add_filter("count", length);
 
@@ -144,6 +148,42 @@ fn join(value: &Value, separator: Option<Value>, options: Kwargs) -> Result<Stri
         pieces.push(str_of(&item));
     }
     Ok(pieces.join(&separator))
+}
+
+/// int(value), and `default` (0) for what Python can't read as a number.
+fn int(value: Value, default: Option<Value>) -> Value {
+    let read = match value.kind() {
+        ValueKind::String => {
+            let text = python::stripped(value.as_str().unwrap_or_default(), None, true, true);
+            text.parse::<i64>().ok().map(Value::from).or_else(|| truncated(text.parse().ok()?))
+        }
+        ValueKind::Bool => Some(Value::from(i64::from(value.is_true()))),
+        ValueKind::Number if value.is_integer() => Some(value),
+        ValueKind::Number => f64::try_from(value).ok().and_then(truncated),
+        _ => None,
+    };
+    read.unwrap_or_else(|| default.unwrap_or_else(|| Value::from(0)))
+}
+
+fn truncated(number: f64) -> Option<Value> {
+    (number.abs() < 9.2e18).then(|| Value::from(number as i64))
+}
+
+/// float(value), and `default` (0.0) for what Python can't read as a number.
+fn float(value: Value, default: Option<Value>) -> Value {
+    let read = match value.kind() {
+        ValueKind::String => python::stripped(value.as_str().unwrap_or_default(), None, true, true).parse::<f64>().ok(),
+        ValueKind::Bool => Some(f64::from(u8::from(value.is_true()))),
+        ValueKind::Number => f64::try_from(value).ok(),
+        _ => None,
+    };
+    read.map(Value::from).unwrap_or_else(|| default.unwrap_or_else(|| Value::from(0.0)))
+}
+
+/// markupsafe.escape.
+fn escape(value: Value) -> String {
+    let text = str_of(&value).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('\'', "&#39;").replace('"', "&#34;")
 }
 
 /// As minijinja's, and 0 for an undefined value as in Jinja2.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use tokenizers::tokenizer::{AddedToken, Tokenizer};
-use tokenizers::{DecoderWrapper, ModelWrapper, PostProcessorWrapper};
+use tokenizers::{DecoderWrapper, ModelWrapper};
 
 use crate::failure::{Failure, Outcome, Status};
 
@@ -14,17 +14,8 @@ use crate::failure::{Failure, Outcome, Status};
 pub struct Settings {
     #[serde(default)]
     added_tokens: Vec<TokenSetting>,
-    #[serde(default, deserialize_with = "present")]
-    bos: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    eos: Option<Option<String>>,
     #[serde(default)]
     split_special_tokens: bool,
-}
-
-/// Tells a key that is null from one that is absent.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -86,10 +77,6 @@ impl TextTokenizer {
         let missing: Vec<AddedToken> = missing.map(TokenSetting::token).collect();
         if !missing.is_empty() {
             inner.add_tokens(missing).map_err(|e| bad(&e))?;
-        }
-        if settings.bos.is_some() || settings.eos.is_some() {
-            let around = around(&inner, settings.bos.flatten(), settings.eos.flatten())?;
-            inner.with_post_processor(Some(around));
         }
         inner.set_encode_special_tokens(settings.split_special_tokens);
         Ok(TextTokenizer { inner })
@@ -158,31 +145,6 @@ impl TextTokenizer {
             _ => false,
         }
     }
-}
-
-/// A post-processor that puts `bos` before and `eos` after a text.
-fn around(tokenizer: &Tokenizer, bos: Option<String>, eos: Option<String>) -> Outcome<PostProcessorWrapper> {
-    use serde_json::json;
-    let mut special_tokens = serde_json::Map::new();
-    let mut special = |token: String| -> Outcome<serde_json::Value> {
-        let id = tokenizer
-            .token_to_id(&token)
-            .ok_or_else(|| Failure::new(Status::BadSource, format!("the vocabulary has no token {token:?}")))?;
-        special_tokens.insert(token.clone(), json!({"id": token, "ids": [id], "tokens": [token]}));
-        Ok(json!({"SpecialToken": {"id": token, "type_id": 0}}))
-    };
-    let mut single = Vec::new();
-    if let Some(bos) = bos {
-        single.push(special(bos)?);
-    }
-    single.push(json!({"Sequence": {"id": "A", "type_id": 0}}));
-    if let Some(eos) = eos {
-        single.push(special(eos)?);
-    }
-    let mut pair = single.clone();
-    pair.push(json!({"Sequence": {"id": "B", "type_id": 1}}));
-    let json = json!({"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": special_tokens});
-    serde_json::from_value(json).map_err(|e| Failure::new(Status::BadSource, e.to_string()))
 }
 
 /// The texts as UTF-8, or which one is not, and where.

@@ -105,35 +105,34 @@ SpecialTokens combine_special_tokens(const Json& config, const std::filesystem::
     result.named[name] = setting["content"];
     add_special(std::move(setting));
   }
-  for (const char* name : {"additional_special_tokens", "extra_special_tokens"}) {
+  // Model-specific ones (image_token and the like) have names too.
+  const auto add_named = [&](const std::string& name, const Json& token, const Source& source) {
+    Json setting = token_setting(token, source);
+    result.named[name] = setting["content"];
+    add_special(std::move(setting));
+  };
+  for (const auto& [key, token] : config.items()) {
+    const bool standard = std::find(kNames.begin(), kNames.end(), key) != kNames.end();
+    if (key.ends_with("_token") && !standard && (token.is_string() || token.is_object())) add_named(key, token, {config_path, key});
+  }
+  // The newer name for the others wins where it is not empty.
+  for (const char* name : {"extra_special_tokens", "additional_special_tokens"}) {
     const bool from_map = use_map && map.contains(name);
     const Json& file = from_map ? map : config;
     const auto found = file.find(name);
-    if (found == file.end() || !(found->is_array() || found->is_object())) continue;
-    // The object form names model-specific tokens; transformers hands those to templates too.
+    if (found == file.end() || !found->is_structured() || found->empty()) continue;
     for (const auto& [key, token] : found->items()) {
-      Json setting = token_setting(token, {from_map ? map_path : config_path, std::string(name) + "." + key});
-      if (found->is_object()) result.named[key] = setting["content"];
-      add_special(std::move(setting));
+      const Source source{from_map ? map_path : config_path, std::string(name) + "." + key};
+      if (found->is_object()) {
+        add_named(key, token, source);
+      } else {
+        add_special(token_setting(token, source));
+      }
     }
-  }
-  // Model-specific ones: image_token and the like.
-  for (const auto& [key, token] : config.items()) {
-    const bool named = key.ends_with("_token") && !result.named.contains(key) && (token.is_string() || token.is_object());
-    if (!named || std::find(kNames.begin(), kNames.end(), key) != kNames.end()) continue;
-    Json setting = token_setting(token, {config_path, key});
-    result.named[key] = setting["content"];
-    add_special(std::move(setting));
+    break;
   }
   result.settings["added_tokens"] = std::move(added);
   result.settings["split_special_tokens"] = flag_of(config, "split_special_tokens", config_path);
-  if (config.contains("add_bos_token") || config.contains("add_eos_token")) {
-    const auto around = [&](const char* flag, const char* name) -> Json {
-      return flag_of(config, flag, config_path) && result.named.contains(name) ? result.named[name] : Json(nullptr);
-    };
-    result.settings["bos"] = around("add_bos_token", "bos_token");
-    result.settings["eos"] = around("add_eos_token", "eos_token");
-  }
   return result;
 }
 
