@@ -142,8 +142,10 @@ TEST(CheckpointCrash, PruningStoppedAtAnyCallLeavesTheNewestTwo) {
     EXPECT_EQ(newest.checkpoint->step, 4);
     EXPECT_NO_THROW(load_checkpoint(run / "checkpoint-3"));
     for (const int64_t step : {1, 2}) {  // whole or gone
-      if (std::filesystem::exists(checkpoint_dir(run.path(), step)))
-        EXPECT_NO_THROW(load_checkpoint(checkpoint_dir(run.path(), step)));
+      const auto dir = checkpoint_dir(run.path(), step);
+      if (std::filesystem::exists(dir)) {
+        EXPECT_NO_THROW(load_checkpoint(dir));
+      }
     }
   }
 }

@@ -4,8 +4,6 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/zeros.h>
 
-#include <chrono>
-
 #include "io/hf_model_writer.h"
 #include "io/test_files.h"
 
@@ -85,7 +83,7 @@ TEST(HfModelIndex, ATensorInTwoShardsAndABrokenShardAreRefused) {
   write_text(directory / "model.safetensors.index.json", weight_map(kA + kBC));
   EXPECT_THAT(model_error([&] { HfModel::open(directory.path()); }),
               AllOf(HasSubstr("tensor `b`"), HasSubstr("in another shard too")));
-  write_text(directory / "model-1.safetensors", shard({"a"}).substr(0, 90));
+  write_text(directory / "model-1.safetensors", shard({"a"}).substr(0, 80));
   EXPECT_THAT(model_error([&] { HfModel::open(directory.path()); }), HasSubstr("model-1.safetensors"));
 }
 
@@ -193,10 +191,9 @@ TEST(HfModelInterop, TransformersDirectoriesAreReadAndOursLoadInTransformers) {
   EXPECT_EQ(read_text(directory / "ours/tokenizer.json"), "{\"version\": \"1.0\"}");
   EXPECT_EQ(HfModel::open(directory / "ours-sharded")->model_hash(), whole->model_hash());
   std::filesystem::remove(directory / "ours/tokenizer.json");  // not a tokenizer that transformers could load
-  for (const char* ours : {"ours", "ours-sharded"}) {
-    EXPECT_EQ(oracle({"compare-models", (directory / "whole").string(), (directory / ours).string()}).substr(0, 2),
-              std::to_string(whole->names().size()));
-  }
+  EXPECT_EQ(oracle({"compare-models", (directory / "whole").string(), (directory / "ours").string(),
+                    (directory / "ours-sharded").string()}),
+            std::to_string(whole->names().size()) + "\n");
 }
 
 }  // namespace

@@ -4,12 +4,13 @@
     oracle.py every-dtype OUT            a safetensors file with a tensor of each dtype, written by the library
     oracle.py metadata FILE              the metadata of a file, as JSON
     oracle.py make-model DIR             tiny random models as transformers writes them (whole, sharded, bare, f16)
-    oracle.py compare-models DIR DIR     both load in transformers and have the same state, bit for bit
+    oracle.py compare-models DIR DIR...  all load in transformers and have the same state, bit for bit
     oracle.py make-adapter MODEL DIR     an adapter as PEFT writes it, and what each module's update is
     oracle.py check-adapter MODEL DIR    the adapter loads in PEFT and gives the logits of the base with B A added to its weights
 """
 
 import json
+import os
 import struct
 import sys
 import warnings
@@ -86,14 +87,16 @@ def state_of(path):
     return model.state_dict()
 
 
-def compare_models(left, right):
+def compare_models(first, *others):
     import torch
 
-    left, right = state_of(left), state_of(right)
-    assert left.keys() == right.keys()
-    for name, tensor in left.items():
-        assert tensor.dtype == right[name].dtype and torch.equal(tensor, right[name]), name
-    print(len(left))
+    expected = state_of(first)
+    for path in others:
+        state = state_of(path)
+        assert expected.keys() == state.keys()
+        for name, tensor in expected.items():
+            assert tensor.dtype == state[name].dtype and torch.equal(tensor, state[name]), (path, name)
+    print(len(expected))
 
 
 def make_adapter(model_path, path):
@@ -127,7 +130,7 @@ def check_adapter(model_path, path):
     with torch.no_grad():
         plain = base(ids).logits
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # PEFT warns of missing and unknown keys
+            warnings.simplefilter("error", UserWarning)  # PEFT warns of missing and unknown keys
             adapted = PeftModel.from_pretrained(base, path)
         logits = adapted(ids).logits
 
@@ -148,4 +151,5 @@ def check_adapter(model_path, path):
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore")
+    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error")
     globals()[sys.argv[1].replace("-", "_")](*sys.argv[2:])
