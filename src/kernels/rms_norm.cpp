@@ -5,6 +5,8 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <optional>
+
 #include "kernels/tensor_args.h"
 
 namespace moelora::kernels {
@@ -60,8 +62,9 @@ std::pair<at::Tensor, at::Tensor> backward(const at::Tensor& dy, const at::Tenso
 }
 
 struct RmsNorm : torch::autograd::Function<RmsNorm> {
-  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
-                               double eps) {
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, const std::optional<at::Tensor>& addend,
+                               const at::Tensor& weight, double eps) {
+    const at::Tensor residual = addend.value_or(at::Tensor());
     const Result result = kernels::forward(x, residual, weight, eps, true);
     ctx->set_materialize_grads(false);
     ctx->saved_data["weight_gradient"] = weight.requires_grad();
@@ -98,7 +101,7 @@ void check(const at::Tensor& x, const at::Tensor& weight) {
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   check(x, weight);
   if (!has_passes(x) || weight.scalar_type() != x.scalar_type()) return composite(x, weight, eps);
-  if (wants_gradient({&x, &weight})) return RmsNorm::apply(x.contiguous(), at::Tensor(), weight.contiguous(), eps)[0];
+  if (wants_gradient({&x, &weight})) return RmsNorm::apply(x.contiguous(), std::optional<at::Tensor>(), weight.contiguous(), eps)[0];
   return forward(x.contiguous(), {}, weight.contiguous(), eps, false).y;
 }
 
@@ -111,7 +114,7 @@ std::pair<at::Tensor, at::Tensor> add_rms_norm(const at::Tensor& x, const at::Te
     return {composite(sum, weight, eps), sum};
   }
   if (wants_gradient({&x, &residual, &weight})) {
-    const variable_list result = RmsNorm::apply(x.contiguous(), residual.contiguous(), weight.contiguous(), eps);
+    const variable_list result = RmsNorm::apply(x.contiguous(), std::optional(residual.contiguous()), weight.contiguous(), eps);
     return {result[0], result[1]};
   }
   const Result result = forward(x.contiguous(), residual.contiguous(), weight.contiguous(), eps, false);
