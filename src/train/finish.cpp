@@ -1,0 +1,74 @@
+#include "train/finish.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/error.h"
+#include "io/hf_model_writer.h"
+#include "train/saved_adapter.h"
+
+namespace moelora::train {
+
+std::vector<NamedTensor> trained_parameters(const adapters::Model& model) {
+  if (model.adapters) return model.adapters->parameters();
+  std::vector<NamedTensor> parameters;
+  for (const nn::WeightPtr& weight : model.decoder->weights()) parameters.emplace_back(weight->name(), weight->stored());
+  return parameters;
+}
+
+void load_parameters(const adapters::Model& model, std::span<const NamedTensor> values) {
+  const std::map<std::string, at::Tensor> given(values.begin(), values.end());
+  const std::vector<NamedTensor> masters = trained_parameters(model);
+  for (const auto& [name, master] : masters) {
+    const auto value = given.find(name);
+    if (value == given.end() || value->second.sizes() != master.sizes()) {
+      throw Error(ErrorKind::kModel, {.where = "tensor `" + name + "`",
+                                      .problem = value == given.end() ? "missing" : "of another shape than the run's parameter"});
+    }
+  }
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, master] : masters) {
+    at::Tensor target = master;
+    target.copy_(given.at(name));
+  }
+  if (model.adapters) model.adapters->refresh();
+}
+
+std::filesystem::path artefact_dir(const config::RunConfig& config) {
+  return std::filesystem::path(config.output) / (config.adapter.method == config::Method::kFull ? "model" : "adapter");
+}
+
+namespace {
+
+void write_full_model(const RunSetup& setup) {
+  io::HfModelContents contents{.config = setup.base.config};
+  contents.config["dtype"] = "bfloat16";
+  contents.config.erase("torch_dtype");
+  if (!setup.base.generation_config.empty()) contents.generation_config = setup.base.generation_config;
+  for (const auto& [name, master] : trained_parameters(setup.model)) contents.tensors.emplace_back(name, master.detach().to(at::kBFloat16));
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"}) {
+    if (std::filesystem::exists(setup.base.dir / name)) contents.copied_files.push_back(setup.base.dir / name);
+  }
+  io::write_hf_model(artefact_dir(setup.config), contents);
+}
+
+}  // namespace
+
+void write_artefact(const RunSetup& setup, int64_t step) {
+  if (!setup.model.adapters) return write_full_model(setup);
+  SavedAdapter saved{.config = setup.config,
+                     .tasks = {},
+                     .base_hash = setup.identity.base,
+                     .tokenizer_hash = setup.identity.tokenizer,
+                     .template_hash = setup.identity.chat_template,
+                     .sources = setup.dataset.files,
+                     .step = step,
+                     .tensors = {}};
+  for (const data::Task& task : setup.dataset.tasks) saved.tasks.push_back({task.name, task.task_type()});
+  for (const auto& [name, master] : setup.model.adapters->parameters()) saved.tensors.emplace_back(name, master.detach());
+  save_adapter(artefact_dir(setup.config), saved);
+}
+
+}  // namespace moelora::train

@@ -1,0 +1,35 @@
+// Where a run's numbers go: metrics.jsonl (one JSON object a line) and TensorBoard events, side by side.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/durable.h"
+#include "train/tensorboard.h"
+
+namespace moelora::train {
+
+class MetricsLog {
+ public:
+  /// Makes or continues run_dir/metrics.jsonl; TensorBoard events go to a new file in the same directory.
+  explicit MetricsLog(const std::filesystem::path& run_dir);
+
+  /// `record` is an object with "step". Every number in it, nested ones by their path ("eval/report/loss"), becomes a scalar.
+  /// What depends on the clock belongs under "time": the rest of the file is the same for the same seed.
+  void write(const nlohmann::ordered_json& record);
+
+  /// Forces the lines to the disk and returns the file's size: what a checkpoint records.
+  int64_t sync();
+  /// Cuts the file back to that size, for a resumed run.
+  void rewind_to(int64_t size) { lines_.rewind_to(size); }
+
+ private:
+  AppendLog lines_;
+  TensorBoardWriter events_;
+};
+
+}  // namespace moelora::train

@@ -1,0 +1,41 @@
+// The multi-task adapter a run leaves behind: experts once, the gate, and what is needed to use it again: the run's configuration
+// (method, template and its options, task settings), its tasks in order, and the base it belongs to, by hash.
+// Stored by io::write_artefact; moelora_config.json holds the fields below, moelora.safetensors AdapterSet::parameters().
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "adapters/adapter_set.h"
+#include "config/run_config.h"
+#include "data/dataset.h"
+
+namespace moelora::train {
+
+struct SavedTask {
+  std::string name;       // in the order of the adapter's task indices
+  std::string task_type;  // of its rows; empty where they have none
+};
+
+struct SavedAdapter {
+  config::RunConfig config;
+  std::vector<SavedTask> tasks;
+  std::string base_hash;
+  std::string tokenizer_hash;
+  std::string template_hash;              // empty without a template
+  std::vector<data::SourceFile> sources;  // what all tasks' data was: path, hash, licence
+  int64_t step = 0;                       // the optimizer step whose weights these are
+  std::vector<adapters::NamedTensor> tensors;  // float32
+
+  std::vector<std::string> task_names() const;
+};
+
+/// `dir` must not exist; it appears whole or not at all.
+void save_adapter(const std::filesystem::path& dir, const SavedAdapter& saved);
+
+/// Throws Error (kModel) naming file and field.
+SavedAdapter load_adapter(const std::filesystem::path& dir);
+
+}  // namespace moelora::train

@@ -1,0 +1,128 @@
+#include "train/setup.h"
+
+#include <ATen/Parallel.h>
+
+#include "config/load.h"
+#include "core/error.h"
+#include "core/hash.h"
+#include "core/threads.h"
+#include "data/overlap.h"
+#include "io/hf_model.h"
+#include "io/json_file.h"
+#include "nn/random_weights.h"
+#include "text/assets.h"
+
+namespace moelora::train {
+namespace {
+
+/// eos ids of generation_config.json: one, several, or none.
+std::vector<int64_t> generation_eos(const BaseFiles& base) {
+  if (!base.generation_config.contains("eos_token_id")) return {};
+  const nlohmann::json& value = base.generation_config["eos_token_id"];
+  if (value.is_null()) return {};
+  if (value.is_number_integer()) return {value.get<int64_t>()};
+  std::vector<int64_t> ids;
+  for (const nlohmann::json& id : value.is_array() ? value : nlohmann::json::array({value})) {
+    if (!id.is_number_integer()) {
+      throw Error(ErrorKind::kModel, {.where = (base.dir / "generation_config.json").string() + ": `eos_token_id`",
+                                      .problem = "invalid value",
+                                      .found = id.dump().substr(0, 60),
+                                      .expected = "a token id or a list of them"});
+    }
+    ids.push_back(id.get<int64_t>());
+  }
+  return ids;
+}
+
+}  // namespace
+
+BaseFiles read_base_files(const std::string& model) {
+  BaseFiles base;
+  base.dir = io::resolve_model(model);
+  base.config = io::HfModel::read_config(base.dir);
+  base.shape = nn::parse_model_config(base.config, (base.dir / "config.json").string());
+  const std::filesystem::path generation = base.dir / "generation_config.json";
+  base.generation_config = std::filesystem::exists(generation) ? io::read_json_object(generation) : nlohmann::json::object();
+  return base;
+}
+
+std::shared_ptr<data::PromptRenderer> make_renderer(const BaseFiles& base, const config::TemplateConfig& config) {
+  return std::make_shared<data::PromptRenderer>(text::load_text_assets(base.dir), config, generation_eos(base));
+}
+
+at::ScalarType compute_dtype(config::DType dtype) {
+  switch (dtype) {
+    case config::DType::kFloat32: return at::kFloat;
+    case config::DType::kBFloat16: return at::kBFloat16;
+    case config::DType::kAuto: break;
+  }
+  return cpu_features().has_bf16() ? at::kBFloat16 : at::kFloat;
+}
+
+LoadedBase load_base(const BaseFiles& base, const config::RunConfig& config) {
+  const at::ScalarType dtype = compute_dtype(config.train.dtype);
+  if (config.random_init) {
+    nn::RandomWeights weights(config.train.seed, base.shape.initializer_range);
+    return {std::make_unique<nn::Decoder>(base.shape, weights, dtype), "random:" + std::to_string(config.train.seed)};
+  }
+  const auto files = io::HfModel::open(base.dir);
+  return {std::make_unique<nn::Decoder>(base.shape, *files, dtype), files->model_hash()};
+}
+
+nlohmann::json Identity::to_json() const {
+  return {{"base", base}, {"tokenizer", tokenizer}, {"template", chat_template}, {"data", data}, {"config", config}};
+}
+
+void Identity::require_same(const nlohmann::json& stored, const std::string& where) const {
+  const nlohmann::json own = to_json();
+  for (const auto& [key, value] : own.items()) {
+    if (stored.value(key, "") == value) continue;
+    throw Error(ErrorKind::kConfig, {.where = where,
+                                     .problem = "the run can't be resumed: its " + key + " has changed since the checkpoint",
+                                     .found = value.get<std::string>(),
+                                     .expected = stored.value(key, "nothing"),
+                                     .hint = "resume with what it was started with, or start a new run"});
+  }
+}
+
+RunSetup prepare_data(config::RunConfig config) {
+  RunSetup setup;
+  setup.config = std::move(config);
+  setup.base = read_base_files(setup.config.model);
+  setup.renderer = make_renderer(setup.base, setup.config.chat_template);
+  setup.base.tokenizer_hash = hash_file_hex(setup.base.dir / "tokenizer.json");
+  setup.dataset = data::load_dataset(setup.config.data, setup.config.tasks);
+  for (std::string& warning : data::check_overlap(setup.dataset)) setup.dataset.warnings.push_back(std::move(warning));
+  const int64_t threads = setup.config.train.threads;
+  setup.train_rows = std::make_shared<data::EncodedRows>(
+      data::encode_rows(setup.dataset, data::Split::kTrain, *setup.renderer, {.threads = threads}));
+  setup.dev_rows = std::make_shared<data::EncodedRows>(data::encode_rows(
+      setup.dataset, data::Split::kDev, *setup.renderer, {.threads = threads, .max_rows_per_task = setup.config.eval.rows}));
+
+  config::RunConfig identifying = setup.config;  // where the run is written and how often it saves doesn't change what it computes
+  identifying.output.clear();
+  identifying.checkpoint = {};
+  identifying.train.log_every = {};
+  setup.identity = {.base = "",
+                    .tokenizer = setup.base.tokenizer_hash,
+                    .chat_template = setup.renderer->template_hash(),
+                    .data = setup.dataset.hash,
+                    .config = hash_hex(config::to_yaml(identifying))};
+  return setup;
+}
+
+void load_model(RunSetup& setup) {
+  const config::RunConfig& config = setup.config;
+  at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
+  LoadedBase base = load_base(setup.base, config);
+  setup.model.decoder = std::move(base.decoder);
+  setup.identity.base = std::move(base.hash);
+  if (config.adapter.method == config::Method::kFull) {
+    setup.model.decoder->make_trainable();
+  } else {
+    setup.model.adapters = std::make_unique<adapters::AdapterSet>(*setup.model.decoder, config.adapter,
+                                                                  setup.dataset.task_names(), config.train.seed);
+  }
+}
+
+}  // namespace moelora::train

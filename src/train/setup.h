@@ -1,0 +1,72 @@
+// From a configuration to everything a run needs, opened and checked in the order that fails early: text and data before weights.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "adapters/model.h"
+#include "config/run_config.h"
+#include "data/dataset.h"
+#include "data/encode.h"
+#include "data/prompt.h"
+#include "nn/model_config.h"
+
+namespace moelora::train {
+
+/// A model directory's text side and shape, without its weights.
+struct BaseFiles {
+  std::filesystem::path dir;
+  nlohmann::json config;             // config.json
+  nlohmann::json generation_config;  // generation_config.json, or an empty object
+  nn::ModelConfig shape;
+  std::string tokenizer_hash;        // XXH3-128 of tokenizer.json
+};
+
+/// Resolves and reads them. Throws Error (kModel).
+BaseFiles read_base_files(const std::string& model);
+
+/// The renderer of prompts for a base: its tokenizer, template and stop tokens.
+std::shared_ptr<data::PromptRenderer> make_renderer(const BaseFiles& base, const config::TemplateConfig& config);
+
+/// float32 or bfloat16; auto is bfloat16 where the CPU has its instructions.
+at::ScalarType compute_dtype(config::DType dtype);
+
+/// The base's weights from its files or, with `random_init`, from the seed; and the identity of what was loaded.
+struct LoadedBase {
+  std::unique_ptr<nn::Decoder> decoder;
+  std::string hash;  // XXH3-128 of the weights, or "random:<seed>"
+};
+LoadedBase load_base(const BaseFiles& base, const config::RunConfig& config);
+
+/// What a checkpoint must agree with to be resumed.
+struct Identity {
+  std::string base, tokenizer, chat_template, data, config;
+
+  nlohmann::json to_json() const;
+  /// Throws Error (kConfig) naming what differs between `stored` (a checkpoint's) and this run.
+  void require_same(const nlohmann::json& stored, const std::string& where) const;
+};
+
+struct RunSetup {
+  config::RunConfig config;
+  BaseFiles base;
+  data::Dataset dataset;
+  std::shared_ptr<data::PromptRenderer> renderer;
+  std::shared_ptr<const data::EncodedRows> train_rows;
+  std::shared_ptr<const data::EncodedRows> dev_rows;  // of at most eval.rows rows a task; may be empty
+  adapters::Model model;
+  Identity identity;
+};
+
+/// Everything but the weights: what `validate` checks. Warnings stand in dataset.warnings.
+RunSetup prepare_data(config::RunConfig config);
+
+/// Loads the base and attaches what is trained. Sets the number of threads.
+void load_model(RunSetup& setup);
+
+}  // namespace moelora::train

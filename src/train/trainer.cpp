@@ -1,0 +1,273 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "config/load.h"
+#include "core/durable.h"
+#include "core/error.h"
+#include "core/interrupt.h"
+#include "core/log.h"
+#include "data/training_stream.h"
+#include "io/checkpoint.h"
+#include "train/finish.h"
+#include "train/metrics_log.h"
+#include "train/non_finite.h"
+#include "train/optimizer.h"
+#include "train/progress.h"
+#include "train/schedule.h"
+
+namespace moelora::train {
+namespace {
+
+using nlohmann::ordered_json;
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+class Run {
+ public:
+  Run(RunSetup& setup, const TrainOptions& options)
+      : setup_(setup),
+        options_(options),
+        dir_(setup.config.output),
+        lock_(dir_),
+        parameters_(trained_parameters(setup.model)),
+        optimizer_(parameters_, {.beta1 = config().train.beta1,
+                                 .beta2 = config().train.beta2,
+                                 .epsilon = config().train.epsilon,
+                                 .weight_decay = config().train.weight_decay}) {}
+
+  TrainResult train() {
+    start();
+    Progress progress("training", total_, state_.step, options_.quiet);
+    while (state_.step < total_ && !stopped_early_) {
+      take_step();
+      progress.update(state_.step, rate_and_loss());
+      if (state_.step % config().train.log_every == 0) log_losses();
+      const bool evaluated = state_.step % evaluate_every_ == 0 || state_.step == total_;
+      if (evaluated) {
+        progress.clear();
+        evaluate();
+      }
+      if (evaluated || state_.step % save_every_ == 0) save();
+      if (interrupt_requested()) {
+        progress.clear();
+        stop_for_interrupt(evaluated);
+      }
+    }
+    progress.clear();
+    return finish();
+  }
+
+ private:
+  const config::RunConfig& config() const { return setup_.config; }
+
+  /// A fresh directory, or the newest valid checkpoint of an old one.
+  void start() {
+    remove_partial_directories(dir_);
+    io::NewestCheckpoint newest = io::newest_valid_checkpoint(dir_);
+    for (const io::BadCheckpoint& bad : newest.bad) {
+      log_warn("checkpoint " + bad.dir.string() + " is damaged and passed over: " + bad.reason);
+    }
+    if (!options_.resume && (newest.checkpoint || std::filesystem::exists(dir_ / "config.yaml"))) {
+      throw Error(ErrorKind::kIo, {.where = dir_.string(),
+                                   .problem = "a run stands there already",
+                                   .hint = "continue it with --resume, or give another `output`"});
+    }
+    if (options_.resume && !newest.checkpoint && !std::filesystem::exists(dir_ / "config.yaml")) {
+      throw Error(ErrorKind::kUsage, {.where = dir_.string(), .problem = "no run to resume stands there"});
+    }
+    if (newest.checkpoint) restore(*newest.checkpoint, newest.dir);
+    write_file_atomically(dir_ / "config.yaml", config::to_yaml(config()));
+    log_ = std::make_unique<MetricsLog>(dir_);
+    log_->rewind_to(state_.metrics_size);
+
+    stream_ = std::make_unique<data::TrainingStream>(
+        setup_.train_rows,
+        data::StreamOptions{.sampler = {.seed = config().train.seed,
+                                        .temperature = config().train.temperature,
+                                        .batch_size = config().train.batch_size},
+                            .pack = {.tokens_per_batch = config().train.tokens_per_batch,
+                                     .normalisation = config().train.loss_normalisation}},
+        state_.cursor);
+    const int64_t steps_per_epoch = stream_->sampler().steps_per_epoch();
+    total_ = total_steps(config().train, steps_per_epoch);
+    evaluate_every_ = config().eval.every_steps > 0 ? config().eval.every_steps : steps_per_epoch;
+    save_every_ = config().checkpoint.every_steps > 0 ? config().checkpoint.every_steps : evaluate_every_;
+    learning_rate_ = {.peak = config().train.learning_rate,
+                      .schedule = config().train.schedule,
+                      .warmup_steps = static_cast<int64_t>(std::ceil(config().train.warmup_ratio * static_cast<double>(total_))),
+                      .total_steps = total_};
+  }
+
+  void restore(const io::Checkpoint& checkpoint, const std::filesystem::path& dir) {
+    setup_.identity.require_same(checkpoint.identity, dir.string());
+    state_ = TrainerState::from_json(checkpoint.state, (dir / "state.json").string());
+    load_parameters(setup_.model, checkpoint.tensors);
+    optimizer_.load_state(checkpoint.tensors, state_.step);
+    log_info("resuming at step " + std::to_string(state_.step) + " from " + dir.string());
+  }
+
+  void take_step() {
+    const auto begin = std::chrono::steady_clock::now();
+    const data::StepBatches batches = stream_->next();
+    const StepOptions options{.dropout = config().adapter.dropout > 0,
+                              .recompute = config().train.recompute == config::Recompute::kFull};
+    optimizer_.zero_gradients();
+    StepLoss loss;
+    try {
+      loss = accumulate_gradients(setup_.model, batches, options);
+    } catch (const NonFiniteLoss& at) {
+      throw_non_finite_loss(setup_, batches, at, state_.step + 1);
+    }
+    gradient_norm_ = optimizer_.gradient_norm();
+    if (!std::isfinite(gradient_norm_)) {
+      throw_non_finite_gradient(setup_, batches, options, optimizer_, state_.step + 1);
+    }
+    const double clip = config().train.clip;
+    if (clip > 0 && gradient_norm_ > clip) optimizer_.scale_gradients(clip / gradient_norm_);
+    optimizer_.step(learning_rate_.at(state_.step));
+    if (setup_.model.adapters) setup_.model.adapters->refresh();
+
+    ++state_.step;
+    state_.cursor = stream_->cursor();
+    state_.tokens += batches.tokens;
+    state_.window.add(loss);
+    ++state_.window_steps;
+    process_tokens_ += batches.tokens;
+    process_seconds_ += seconds_since(begin);
+  }
+
+  std::string rate_and_loss() const {
+    char text[96];
+    std::snprintf(text, sizeof text, "loss %.4f  %.0f tokens/s", state_.window.total().mean(), rate());
+    return text;
+  }
+  double rate() const { return process_seconds_ > 0 ? static_cast<double>(process_tokens_) / process_seconds_ : 0; }
+
+  ordered_json task_losses(const StepLoss& loss) const {
+    ordered_json tasks = ordered_json::object();
+    for (size_t t = 0; t < loss.tasks.size(); ++t) {
+      if (loss.tasks[t].tokens > 0) tasks[setup_.dataset.tasks[t].name]["loss"] = loss.tasks[t].mean();
+    }
+    return tasks;
+  }
+
+  void record(ordered_json line) {
+    log_->write(line);
+    line.erase("time");
+    state_.history.push_back(nlohmann::json(line));
+  }
+
+  void log_losses() {
+    ordered_json line = {{"step", state_.step},
+                         {"epoch", epoch()},
+                         {"train", {{"loss", state_.window.total().mean()},
+                                    {"objective", state_.window.objective / static_cast<double>(state_.window_steps)},
+                                    {"learning_rate", learning_rate_.at(state_.step - 1)},
+                                    {"gradient_norm", gradient_norm_},
+                                    {"tokens", state_.tokens}}},
+                         {"task", task_losses(state_.window)},
+                         {"time", {{"tokens_per_s", rate()}, {"seconds", process_seconds_}}}};
+    record(std::move(line));
+    state_.window = {};
+    state_.window_steps = 0;
+  }
+
+  double epoch() const { return static_cast<double>(state_.step) / static_cast<double>(stream_->sampler().steps_per_epoch()); }
+
+  /// Loss (and, where asked for, scores) on the dev rows; decides what is best so far.
+  void evaluate() {
+    if (setup_.dev_rows->size() == 0) return;
+    const StepLoss loss = loss_of(setup_.model, data::pack_all(*setup_.dev_rows, {.tokens_per_batch = config().train.tokens_per_batch}));
+    ordered_json tasks = task_losses(loss);
+    std::map<std::string, double> scores;
+    if (options_.dev_scores) scores = options_.dev_scores(setup_.model);
+    for (const auto& [task, score] : scores) tasks[task]["score"] = score;
+    double mean_loss = 0, mean_score = 0;
+    for (const auto& [task, values] : tasks.items()) mean_loss += values.value("loss", 0.0) / static_cast<double>(tasks.size());
+    for (const auto& [task, score] : scores) mean_score += score / static_cast<double>(scores.size());
+    ordered_json eval = tasks;
+    eval["mean"]["loss"] = mean_loss;
+    if (!scores.empty()) eval["mean"]["score"] = mean_score;
+    record({{"step", state_.step}, {"epoch", epoch()}, {"eval", eval}});
+
+    const bool by_score = !scores.empty();
+    const double value = eval.at(config().eval.best).at(by_score ? "score" : "loss");
+    const bool improved = !state_.best || (by_score ? value > state_.best->value : value < state_.best->value);
+    if (improved) state_.best = Best{state_.step, value};
+    state_.evaluations_without_improvement = improved ? 0 : state_.evaluations_without_improvement + 1;
+    stopped_early_ = config().eval.patience > 0 && state_.evaluations_without_improvement >= config().eval.patience;
+    char text[160];
+    std::snprintf(text, sizeof text, "step %lld: dev %s %.4f (%s)%s", static_cast<long long>(state_.step), by_score ? "score" : "loss",
+                  value, config().eval.best.c_str(), improved ? ", best so far" : "");
+    if (!options_.quiet) log_info(text);
+  }
+
+  void save() {
+    state_.metrics_size = log_->sync();
+    io::Checkpoint checkpoint{.step = state_.step, .state = state_.to_json(), .identity = setup_.identity.to_json()};
+    checkpoint.tensors = parameters_;
+    for (NamedTensor& tensor : optimizer_.state()) checkpoint.tensors.push_back(std::move(tensor));
+    io::save_checkpoint(dir_, checkpoint);
+    write_file_atomically(dir_ / "trainer_state.json", hf_trainer_state(state_, epoch(), total_).dump(2) + "\n");
+    std::vector<int64_t> protected_steps;
+    if (state_.best) protected_steps.push_back(state_.best->step);
+    io::prune_checkpoints(dir_, config().checkpoint.keep, protected_steps);
+  }
+
+  [[noreturn]] void stop_for_interrupt(bool saved) {
+    if (!saved) save();
+    throw Error(ErrorKind::kInterrupted, {.where = dir_.string(),
+                                          .problem = "interrupted after step " + std::to_string(state_.step) + " of " +
+                                                     std::to_string(total_) + "; a checkpoint was written",
+                                          .hint = "continue with --resume"});
+  }
+
+  TrainResult finish() {
+    TrainResult result{.steps = state_.step,
+                       .best_step = state_.best ? state_.best->step : state_.step,
+                       .best_value = state_.best ? std::optional(state_.best->value) : std::nullopt,
+                       .stopped_early = stopped_early_,
+                       .tokens = process_tokens_,
+                       .seconds = process_seconds_,
+                       .artefact = artefact_dir(config())};
+    if (result.best_step != state_.step) {
+      load_parameters(setup_.model, io::load_checkpoint(io::checkpoint_dir(dir_, result.best_step)).tensors);
+    }
+    if (!std::filesystem::exists(result.artefact)) write_artefact(setup_, result.best_step);
+    return result;
+  }
+
+  RunSetup& setup_;
+  const TrainOptions& options_;
+  std::filesystem::path dir_;
+  RunLock lock_;
+  std::vector<NamedTensor> parameters_;
+  AdamW optimizer_;
+  TrainerState state_;
+  LearningRate learning_rate_;
+  std::unique_ptr<MetricsLog> log_;
+  std::unique_ptr<data::TrainingStream> stream_;
+  int64_t total_ = 0;
+  int64_t evaluate_every_ = 1;
+  int64_t save_every_ = 1;
+  bool stopped_early_ = false;
+  double gradient_norm_ = 0;
+  int64_t process_tokens_ = 0;   // of this process: what its rate is made of
+  double process_seconds_ = 0;
+};
+
+}  // namespace
+
+int64_t total_steps(const config::TrainConfig& config, int64_t steps_per_epoch) {
+  if (config.max_steps > 0) return config.max_steps;
+  return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(config.epochs * static_cast<double>(steps_per_epoch) - 1e-9)));
+}
+
+TrainResult train(RunSetup& setup, const TrainOptions& options) { return Run(setup, options).train(); }
+
+}  // namespace moelora::train

@@ -1,0 +1,51 @@
+// A run, from its first step or from a checkpoint to its last: the loop, its evaluations, its checkpoints, what it leaves behind.
+//
+// The run directory, `config.output`:
+//   config.yaml              the resolved configuration, every key written out
+//   metrics.jsonl            a line every train.log_every steps and every evaluation (also as TensorBoard events)
+//   trainer_state.json       the same history in the shape transformers writes
+//   checkpoint-<step>/       masters, optimizer, cursors; verified by checksum; the newest eval.keep and the best
+//   adapter/                 at the end: the best weights as a multi-task adapter (model/ for method `full`)
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "train/setup.h"
+#include "train/trainer_state.h"
+
+namespace moelora::train {
+
+/// Scores of generated answers on the dev rows, by task; given by whoever can generate (`eval.generate`).
+using DevScores = std::function<std::map<std::string, double>(const adapters::Model&)>;
+
+struct TrainOptions {
+  bool resume = false;  // continue from the newest valid checkpoint of the run directory
+  bool quiet = false;   // no progress bar
+  DevScores dev_scores;
+};
+
+struct TrainResult {
+  int64_t steps = 0;
+  int64_t best_step = 0;
+  std::optional<double> best_value;   // of eval.best; nothing where there are no dev rows
+  bool stopped_early = false;
+  int64_t tokens = 0;                 // trained on by this process
+  double seconds = 0;                 // of optimizer steps, evaluations and checkpoints left out
+  std::filesystem::path artefact;     // adapter/ or model/
+};
+
+/// Trains `setup` (from prepare_data and load_model) and writes config.output. Throws
+///   Error (kIo)           the directory is taken (a run stands there already, or another process writes it), or the disk fails
+///   Error (kNumeric)      a loss or gradient that isn't finite, naming task and row; the weights are those of the step before
+///   Error (kInterrupted)  SIGINT or SIGTERM: a checkpoint was written
+TrainResult train(RunSetup& setup, const TrainOptions& options);
+
+/// Number of optimizer steps a run takes: train.max_steps, else from train.epochs.
+int64_t total_steps(const config::TrainConfig& config, int64_t steps_per_epoch);
+
+}  // namespace moelora::train

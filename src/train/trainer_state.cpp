@@ -1,0 +1,54 @@
+#include "train/trainer_state.h"
+
+#include "core/error.h"
+
+namespace moelora::train {
+
+nlohmann::json TrainerState::to_json() const {
+  nlohmann::json tasks = nlohmann::json::array();
+  for (const TaskLoss& task : window.tasks) tasks.push_back({task.sum, task.tokens});
+  nlohmann::json json = {{"step", step},
+                         {"epoch", cursor.epoch},
+                         {"step_in_epoch", cursor.step},
+                         {"tokens", tokens},
+                         {"metrics_size", metrics_size},
+                         {"window", {{"objective", window.objective}, {"tasks", tasks}, {"steps", window_steps}}},
+                         {"evaluations_without_improvement", evaluations_without_improvement},
+                         {"history", history}};
+  if (best) json["best"] = {{"step", best->step}, {"value", best->value}};
+  return json;
+}
+
+TrainerState TrainerState::from_json(const nlohmann::json& json, const std::string& where) {
+  try {
+    TrainerState state;
+    state.step = json.at("step");
+    state.cursor = {json.at("epoch"), json.at("step_in_epoch")};
+    state.tokens = json.at("tokens");
+    state.metrics_size = json.at("metrics_size");
+    const nlohmann::json& window = json.at("window");
+    state.window.objective = window.at("objective");
+    for (const nlohmann::json& task : window.at("tasks")) state.window.tasks.push_back({task.at(0), task.at(1)});
+    state.window_steps = window.at("steps");
+    state.evaluations_without_improvement = json.at("evaluations_without_improvement");
+    state.history = json.at("history");
+    if (json.contains("best")) state.best = Best{json["best"].at("step"), json["best"].at("value")};
+    return state;
+  } catch (const nlohmann::json::exception& problem) {
+    throw Error(ErrorKind::kModel, {.where = where, .problem = "not a state that a run wrote", .found = problem.what()});
+  }
+}
+
+nlohmann::ordered_json hf_trainer_state(const TrainerState& state, double epoch, int64_t total_steps) {
+  nlohmann::ordered_json json;
+  json["best_metric"] = state.best ? nlohmann::ordered_json(state.best->value) : nlohmann::ordered_json();
+  json["best_model_checkpoint"] =
+      state.best ? nlohmann::ordered_json("checkpoint-" + std::to_string(state.best->step)) : nlohmann::ordered_json();
+  json["epoch"] = epoch;
+  json["global_step"] = state.step;
+  json["max_steps"] = total_steps;
+  json["log_history"] = state.history;
+  return json;
+}
+
+}  // namespace moelora::train

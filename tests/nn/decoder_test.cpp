@@ -1,0 +1,116 @@
+// Every family against transformers: logits, loss, and the gradient of every base parameter, on packed ragged and even batches.
+#include "nn/decoder.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include "core/error.h"
+#include "support/fixture.h"
+
+namespace moelora::nn {
+namespace {
+
+using testing::FixtureBatch;
+using testing::largest_difference;
+using testing::load_decoder;
+using testing::Oracle;
+using testing::relative_difference;
+
+class DecoderParity : public ::testing::TestWithParam<std::tuple<std::string, std::string>> {
+ protected:
+  std::string family() const { return std::get<0>(GetParam()); }
+  std::string batch_folder() const { return family() + "/" + std::get<1>(GetParam()); }
+};
+
+TEST_P(DecoderParity, LogitsAndLossEqualTransformers) {
+  const at::NoGradGuard no_grad;
+  const Decoder decoder = load_decoder(family() + "/f32", at::kFloat);
+  const FixtureBatch batch(batch_folder());
+  const Oracle expected(batch_folder() + "/expected.safetensors");
+  PackedAttention attention(batch.cu_seqlens());
+  const at::Tensor hidden = decoder.forward(batch.rows(), attention, nullptr);
+  EXPECT_LT(largest_difference(decoder.logits(hidden), expected["logits"]), 1e-4);
+  EXPECT_NEAR(batch.loss(decoder, hidden).item<double>(), expected["loss_f64"].item<double>(), 1e-5);
+}
+
+TEST_P(DecoderParity, ShardedModelGivesTheSameBits) {
+  const at::NoGradGuard no_grad;
+  const FixtureBatch batch(batch_folder());
+  PackedAttention attention(batch.cu_seqlens());
+  const at::Tensor whole = load_decoder(family() + "/f32", at::kFloat).forward(batch.rows(), attention, nullptr);
+  const at::Tensor sharded = load_decoder(family() + "/sharded", at::kFloat).forward(batch.rows(), attention, nullptr);
+  EXPECT_EQ(largest_difference(whole, sharded), 0);
+}
+
+TEST_P(DecoderParity, HalfPrecisionFilesAreReadExactly) {
+  const at::NoGradGuard no_grad;
+  const FixtureBatch batch(batch_folder());
+  const Oracle expected(batch_folder() + "/expected.safetensors");
+  PackedAttention attention(batch.cu_seqlens());
+  for (const auto& [folder, name] : {std::pair("bf16", "logits_bfloat16_weights"), std::pair("f16", "logits_float16_weights")}) {
+    const Decoder decoder = load_decoder(family() + "/" + folder, at::kFloat);
+    EXPECT_LT(largest_difference(decoder.logits(decoder.forward(batch.rows(), attention, nullptr)), expected[name]), 1e-4) << folder;
+  }
+}
+
+TEST_P(DecoderParity, BFloat16ComputationStaysNearFloat32) {
+  const at::NoGradGuard no_grad;
+  const FixtureBatch batch(batch_folder());
+  const Oracle expected(batch_folder() + "/expected.safetensors");
+  PackedAttention attention(batch.cu_seqlens());
+  const Decoder decoder = load_decoder(family() + "/bf16", at::kBFloat16);
+  const at::Tensor hidden = decoder.forward(batch.rows(), attention, nullptr);
+  EXPECT_EQ(hidden.scalar_type(), at::kBFloat16);
+  EXPECT_LT(relative_difference(decoder.logits(hidden), expected["logits_bfloat16_weights"]), 2e-2);
+}
+
+TEST_P(DecoderParity, GradientOfEveryBaseParameterEqualsTransformers) {
+  const FixtureBatch batch(batch_folder());
+  const Oracle expected(batch_folder() + "/expected.safetensors");
+  for (const bool recompute : {false, true}) {
+    Decoder decoder = load_decoder(family() + "/f32", at::kFloat);
+    decoder.make_trainable();
+    PackedAttention attention(batch.cu_seqlens());
+    batch.loss(decoder, decoder.forward(batch.rows(), attention, nullptr, {.recompute = recompute})).backward();
+    for (const WeightPtr& weight : decoder.weights()) {
+      EXPECT_LT(relative_difference(weight->stored().grad(), expected["grad." + weight->name()]), 1e-4) << weight->name();
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, DecoderParity,
+                         ::testing::Combine(::testing::Values("llama", "mistral", "mistral_window", "qwen2", "qwen3"),
+                                            ::testing::Values("ragged", "even")),
+                         [](const auto& info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param); });
+
+TEST(Decoder, RefusesTokensOutsideTheVocabulary) {
+  const at::NoGradGuard no_grad;
+  const Decoder decoder = load_decoder("qwen3/f32", at::kFloat);
+  Rows rows = FixtureBatch("qwen3/even").rows();
+  rows.ids = rows.ids.clone();
+  rows.ids[3] = decoder.config().vocab_size;
+  PackedAttention attention({0, rows.ids.size(0)});
+  try {
+    decoder.forward(rows, attention, nullptr);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kData);
+    EXPECT_EQ(error.details().found, std::to_string(decoder.config().vocab_size));
+  }
+}
+
+TEST(Decoder, RefusesPositionsBeyondTheContext) {
+  const at::NoGradGuard no_grad;
+  const Decoder decoder = load_decoder("qwen3/f32", at::kFloat);
+  Rows rows = FixtureBatch("qwen3/even").rows();
+  rows.positions = rows.positions + decoder.config().max_positions;
+  PackedAttention attention({0, rows.ids.size(0)});
+  try {
+    decoder.forward(rows, attention, nullptr);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kLimit);
+  }
+}
+
+}  // namespace
+}  // namespace moelora::nn
