@@ -1,4 +1,5 @@
 // Ranges and combinations: what is wrong although every value has the right type.
+#include <cstdlib>
 #include <set>
 
 #include "config/load.h"
@@ -41,13 +42,13 @@ void check_required(const RunConfig& config, Findings* findings) {
   }
 }
 
-/// The divisor of `number` nearest to `wanted`.
+/// The divisor of `number` nearest to `wanted`, the smaller of two.
 int64_t nearest_divisor(int64_t number, int64_t wanted) {
-  for (int64_t distance = 1; distance < number; ++distance) {
-    if (wanted > distance && number % (wanted - distance) == 0) return wanted - distance;
-    if (number % (wanted + distance) == 0) return wanted + distance;
+  int64_t nearest = 1;
+  for (int64_t divisor = 2; divisor <= number; ++divisor) {
+    if (number % divisor == 0 && std::abs(divisor - wanted) < std::abs(nearest - wanted)) nearest = divisor;
   }
-  return 1;
+  return nearest;
 }
 
 void check_adapter(const RunConfig& config, Findings* findings) {
@@ -57,7 +58,7 @@ void check_adapter(const RunConfig& config, Findings* findings) {
       !findings->has_failed("adapter.method") && adapter.rank % adapter.experts != 0) {
     const int64_t upper = (adapter.rank / adapter.experts + 1) * adapter.experts;
     findings->add_about(
-        "adapter.experts",
+        findings->is_given("adapter.experts") ? "adapter.experts" : "adapter.rank",
         {.problem = "`adapter.rank` is not a multiple of `adapter.experts`",
          .found = "rank " + std::to_string(adapter.rank) + ", experts " + std::to_string(adapter.experts),
          .hint = "try experts: " + std::to_string(nearest_divisor(adapter.rank, adapter.experts)) +

@@ -52,7 +52,7 @@ Field<RunConfig> run_field(std::string key, Range range, std::string description
 }
 
 Slot format_slot(DataSource& source) {
-  return Choice{.names = {"promptcblue", "alpaca", "messages", "sharegpt", "completion"},
+  return Choice{.names = {"promptcblue", "alpaca", "messages", "sharegpt", "completion", "text"},
                 .optional = true,
                 .get = [&source] { return source.format; },
                 .set = [&source](const std::optional<std::string>& name) { source.format = name; }};

@@ -38,4 +38,7 @@ const Field<Struct>* find_field(const std::vector<Field<Struct>>& fields, const 
 /// the section that a key of ours belongs to. Empty where nothing is known.
 std::string foreign_key_hint(const std::string& key);
 
+/// "did you mean `adapter.experts`?" for a mistyped last part of any key; "" where none is near.
+std::string similar_key_hint(const std::string& key);
+
 }  // namespace moelora::config

@@ -1,8 +1,10 @@
 // What PEFT, LLaMA-Factory, TRL and transformers call things, for people who come from there.
 #include <map>
 #include <string>
+#include <vector>
 
 #include "config/fields.h"
+#include "core/suggest.h"
 
 namespace moelora::config {
 namespace {
@@ -98,13 +100,20 @@ std::string foreign_key_hint(const std::string& key) {
   if (const auto known = foreign_habits().find(key); known != foreign_habits().end()) return known->second;
   std::string homes;
   for (const auto& field : run_fields()) {
-    if (field.key.ends_with("." + key)) homes += (homes.empty() ? "`" : " or `") + field.key + "`";
+    if (field.key == key || field.key.ends_with("." + key)) homes += (homes.empty() ? "`" : " or `") + field.key + "`";
   }
   if (!homes.empty()) return "did you mean " + homes + "?";
   for (const auto& field : task_fields()) {
     if (field.key == key) return "did you mean `tasks.<task>." + key + "`?";
   }
   return "";
+}
+
+std::string similar_key_hint(const std::string& key) {
+  std::vector<std::string> names;
+  for (const auto& field : run_fields()) names.push_back(field.key.substr(field.key.rfind('.') + 1));
+  const std::string nearest = nearest_name(key, names);
+  return nearest.empty() ? "" : foreign_key_hint(nearest);
 }
 
 }  // namespace moelora::config

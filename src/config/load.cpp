@@ -38,7 +38,7 @@ RunConfig parse_config(std::string_view yaml_text, const std::filesystem::path& 
   Loader loader(file_name, &config, &findings);
   try {
     loader.read_file(parse_yaml(yaml_text, file_name.string()));
-  } catch (const Error& error) {  // no YAML at all: nothing else can be said
+  } catch (const Error& error) {  // nothing to read keys from
     throw ErrorList({error});
   }
   for (const std::string& text : overrides) loader.apply_override(text);

@@ -1,6 +1,8 @@
 #include "config/loader.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <tuple>
 
 #include "core/suggest.h"
 
@@ -58,7 +60,20 @@ std::string Findings::place_of(const std::string& key) const {
 }
 
 void Findings::throw_if_any() const {
-  if (!errors_.empty()) throw ErrorList(errors_);
+  if (errors_.empty()) return;
+  // What concerns the whole file, then its places from top to bottom, then the command line.
+  const auto order = [this](const Error& error) {
+    const std::string& where = error.details().where;
+    int line = 0;
+    int column = 0;
+    if (where == file_name_) return std::tuple(0, line, column);
+    if (!where.starts_with(file_name_ + ":")) return std::tuple(2, line, column);
+    std::sscanf(where.c_str() + file_name_.size(), ":%d:%d", &line, &column);
+    return std::tuple(1, line, column);
+  };
+  std::vector<Error> sorted = errors_;
+  std::stable_sort(sorted.begin(), sorted.end(), [&](const Error& a, const Error& b) { return order(a) < order(b); });
+  throw ErrorList(std::move(sorted));
 }
 
 Loader::Loader(std::filesystem::path file_name, RunConfig* config, Findings* findings)
@@ -73,14 +88,13 @@ std::string Loader::place(const YamlNode& node) const {
 }
 
 void Loader::read_file(const YamlNode& root) {
-  if (root.is_map() || root.is_null()) {
-    read_section(root, "");
-  } else {
-    findings_->add({.where = place(root),
-                    .problem = "the configuration is not a mapping",
-                    .found = describe(root),
-                    .expected = "keys such as `model:` and `data:`"});
+  if (!root.is_map() && !root.is_null()) {
+    throw Error(ErrorKind::kConfig, {.where = place(root),
+                                     .problem = "the configuration is not a mapping",
+                                     .found = describe(root),
+                                     .expected = "keys such as `model:` and `data:`"});
   }
+  read_section(root, "");
   resolve_paths("model");
 }
 
@@ -113,12 +127,15 @@ void Loader::apply_override(std::string_view text) {
     // A task's name may hold dots, its keys don't.
     const std::string rest = key.substr(std::string("tasks.").size());
     const size_t dot = rest.rfind('.');
-    if (dot == std::string::npos) {
-      read_task(rest, node);
+    const std::string name = rest.substr(0, dot);
+    if (!is_task_name(name)) {
+      bad_task_name(override_, name);
+    } else if (dot == std::string::npos) {
+      read_task(name, node);
     } else {
       YamlNode task{.kind = YamlNode::Kind::kMap};
       task.pairs.emplace_back(YamlNode{.kind = YamlNode::Kind::kScalar, .scalar = rest.substr(dot + 1)}, node);
-      read_task(rest.substr(0, dot), task);
+      read_task(name, task);
     }
   } else if (const std::string options = "template.options."; key.starts_with(options)) {
     const auto kept = config_->chat_template.options;
@@ -131,8 +148,7 @@ void Loader::apply_override(std::string_view text) {
   } else {
     const size_t dot = key.rfind('.');
     const std::string section = dot == std::string::npos ? "" : key.substr(0, dot);
-    const YamlNode name{.kind = YamlNode::Kind::kScalar, .scalar = key.substr(dot + 1)};
-    unknown_key(name, is_section(section) ? section : "", names_in(is_section(section) ? section : ""));
+    unknown_key(override_, key, names_in(is_section(section) ? section : ""));
   }
   resolve_paths(key);
 }
@@ -168,12 +184,13 @@ void Loader::wrong_type(const std::string& key, const YamlNode& node, std::strin
                              .hint = std::move(hint)});
 }
 
-void Loader::unknown_key(const YamlNode& key, const std::string& section, const std::vector<std::string>& valid) {
-  const std::string full = section.empty() ? key.scalar : section + "." + key.scalar;
-  std::string hint = did_you_mean(key.scalar, valid);
-  if (const std::string foreign = foreign_key_hint(key.scalar); !foreign.empty()) hint = foreign;
-  findings_->add({.where = place(key),
-                  .problem = "unknown key `" + full + "`",
+void Loader::unknown_key(const std::string& where, const std::string& key, const std::vector<std::string>& valid) {
+  const std::string name = key.substr(key.rfind('.') + 1);
+  std::string hint = foreign_key_hint(name);
+  if (hint.empty()) hint = did_you_mean(name, valid);
+  if (hint.empty()) hint = similar_key_hint(name);
+  findings_->add({.where = where,
+                  .problem = "unknown key `" + key + "`",
                   .expected = hint.empty() ? "one of " + list_names(valid, valid.size()) : "",
                   .hint = hint});
 }
@@ -193,7 +210,7 @@ void Loader::read_section(const YamlNode& node, const std::string& section) {
     if (name.empty()) continue;
     const std::string full = section.empty() ? name : section + "." + name;
     if (std::find(valid.begin(), valid.end(), name) == valid.end()) {
-      unknown_key(key, section, valid);
+      unknown_key(place(key), full, valid);
     } else if (full == "tasks") {
       read_tasks(value);
     } else {
@@ -235,7 +252,7 @@ void Loader::read_fields(const YamlNode& node, const std::vector<Field<Struct>>&
     if (const auto* field = find_field(fields, name)) {
       set_field(section + "." + name, value, field->slot(*owner));
     } else {
-      unknown_key(key, section, valid);
+      unknown_key(place(key), section + "." + name, valid);
     }
   }
 }
@@ -269,6 +286,13 @@ void Loader::read_source(const YamlNode& node, DataSource* source, const std::st
   if (!source->path.empty()) source->path = resolve(base_, source->path);
 }
 
+void Loader::bad_task_name(const std::string& where, const std::string& name) {
+  findings_->add({.where = where,
+                  .problem = "not a usable name for a task",
+                  .found = "`" + name + "`",
+                  .expected = "a name without slashes and control characters"});
+}
+
 void Loader::read_tasks(const YamlNode& node) {
   if (node.is_null()) return;
   if (!node.is_map()) {
@@ -281,13 +305,10 @@ void Loader::read_tasks(const YamlNode& node) {
     const std::string name = key_name(key, &seen);
     if (name.empty()) continue;
     if (!is_task_name(name)) {
-      findings_->add({.where = place(key),
-                      .problem = "not a usable name for a task",
-                      .found = describe(key),
-                      .expected = "a name without slashes and control characters"});
-      continue;
+      bad_task_name(place(key), name);
+    } else {
+      read_task(name, value);
     }
-    read_task(name, value);
   }
 }
 

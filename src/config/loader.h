@@ -29,6 +29,7 @@ class Findings {
 
   /// "file:line:column" or "--key" of the place that decided the value; the file's name for a default.
   std::string place_of(const std::string& key) const;
+  bool is_given(const std::string& key) const { return places_.contains(key); }
   bool has_failed(const std::string& key) const { return failed_.contains(key); }
 
   /// Throws ErrorList where there is any.
@@ -65,7 +66,9 @@ class Loader {
   /// The name a key node stands for, once for each name of a map; "" after an error.
   std::string key_name(const YamlNode& key, std::map<std::string, int>* seen);
   void wrong_type(const std::string& key, const YamlNode& node, std::string expected, std::string hint = {});
-  void unknown_key(const YamlNode& key, const std::string& section, const std::vector<std::string>& valid);
+  /// `key` is the whole dotted key.
+  void unknown_key(const std::string& where, const std::string& key, const std::vector<std::string>& valid);
+  void bad_task_name(const std::string& where, const std::string& name);
   void resolve_paths(const std::string& key);
 
   std::string file_name_;

@@ -30,7 +30,7 @@ enum class Recompute { kNone, kFull };
 struct DataSource {
   std::string path;                 // a directory data/<task>/{train,dev,test}.jsonl, a directory of splits, or a file
   std::optional<std::string> task;  // the task of every row; else the row's own label, else the directory's name
-  std::optional<std::string> format;  // promptcblue | alpaca | messages | sharegpt | completion; else detected
+  std::optional<std::string> format;  // promptcblue | alpaca | messages | sharegpt | completion | text; else detected
   std::optional<std::string> split;   // train | dev | test; else the file's name
 
   bool operator==(const DataSource&) const = default;

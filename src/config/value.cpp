@@ -35,9 +35,17 @@ std::optional<bool> bool_in(std::string_view text) {
   return std::nullopt;
 }
 
+/// The shortest text that reads back exactly, in a form that YAML 1.1 readers take for a number too (they want a point
+/// before an e).
 std::string number_text(double value) {
-  char buffer[32];
-  return {buffer, std::to_chars(buffer, buffer + sizeof(buffer), value).ptr};
+  char buffer[64];
+  const double size = std::abs(value);
+  const bool is_fixed = value == 0 || (size >= 1e-5 && size < 1e15);
+  const auto format = is_fixed ? std::chars_format::fixed : std::chars_format::scientific;
+  std::string text(buffer, std::to_chars(buffer, buffer + sizeof(buffer), value, format).ptr);
+  const size_t exponent = text.find('e');
+  if (exponent != std::string::npos && text.find('.') == std::string::npos) text.insert(exponent, ".0");
+  return text;
 }
 
 /// Whether a plain scalar of these characters reads back as this text and nothing else.

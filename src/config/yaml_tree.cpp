@@ -91,6 +91,10 @@ class TreeBuilder final : public YAML::EventHandler {
     if (level.node.is_list()) {
       level.node.items.push_back(std::move(node));
     } else if (level.has_key) {
+      if (node.is_null()) {  // nothing stands there to point at
+        node.line = level.key.line;
+        node.column = level.key.column;
+      }
       level.node.pairs.emplace_back(std::move(level.key), std::move(node));
       level.has_key = false;
     } else {
