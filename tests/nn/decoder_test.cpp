@@ -87,7 +87,7 @@ TEST(Decoder, RefusesTokensOutsideTheVocabulary) {
   const Decoder decoder = load_decoder("qwen3/f32", at::kFloat);
   Rows rows = FixtureBatch("qwen3/even").rows();
   rows.ids = rows.ids.clone();
-  rows.ids[3] = decoder.config().vocab_size;
+  rows.ids.select(0, 3).fill_(decoder.config().vocab_size);
   PackedAttention attention({0, rows.ids.size(0)});
   try {
     decoder.forward(rows, attention, nullptr);
@@ -102,7 +102,7 @@ TEST(Decoder, RefusesPositionsBeyondTheContext) {
   const at::NoGradGuard no_grad;
   const Decoder decoder = load_decoder("qwen3/f32", at::kFloat);
   Rows rows = FixtureBatch("qwen3/even").rows();
-  rows.positions = rows.positions + decoder.config().max_positions;
+  rows.positions = rows.positions.add(decoder.config().max_positions);
   PackedAttention attention({0, rows.ids.size(0)});
   try {
     decoder.forward(rows, attention, nullptr);

@@ -58,13 +58,13 @@ inline nn::Decoder load_decoder(const std::string& folder, at::ScalarType dtype)
 inline double relative_difference(const at::Tensor& a, const at::Tensor& b) {
   const at::Tensor wide_a = a.detach().to(at::kDouble), wide_b = b.detach().to(at::kDouble);
   const double scale = wide_b.norm().item<double>();
-  const double difference = (wide_a - wide_b).norm().item<double>();
+  const double difference = wide_a.sub(wide_b).norm().item<double>();
   return scale > 0 ? difference / scale : difference;
 }
 
 inline double largest_difference(const at::Tensor& a, const at::Tensor& b) {
   if (a.numel() == 0) return 0;
-  return (a.detach().to(at::kDouble) - b.detach().to(at::kDouble)).abs().max().item<double>();
+  return a.detach().to(at::kDouble).sub(b.detach().to(at::kDouble)).abs().max().item<double>();
 }
 
 }  // namespace moelora::testing

@@ -1,0 +1,37 @@
+// A finished run, opened to be used: its base, its adapter, its prompts exactly as they were in training.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "adapters/model.h"
+#include "train/saved_adapter.h"
+#include "train/setup.h"
+
+namespace moelora::train {
+
+struct OpenRunOptions {
+  std::string base;               // a base instead of the recorded one (moved, say); must be the same weights
+  bool other_base = false;        // accept a base with other weights
+  bool without_adapter = false;   // the base alone, for comparison
+};
+
+struct OpenRun {
+  std::filesystem::path dir;
+  SavedAdapter saved;             // of method `full`: everything but tensors and hashes
+  BaseFiles base;
+  std::string base_hash;
+  std::shared_ptr<data::PromptRenderer> renderer;
+  adapters::Model model;
+
+  /// Index of a task. Throws Error (kUsage) listing the known ones: never a default.
+  int64_t task_index(const std::string& task) const;
+};
+
+/// `run` is a run directory. Throws Error (kModel) where there is no finished run, or where base, tokenizer or template aren't those
+/// it was trained on.
+OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options = {});
+
+}  // namespace moelora::train
