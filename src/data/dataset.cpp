@@ -15,7 +15,9 @@ namespace {
 
 constexpr size_t kMostNameBytes = 100;
 
-bool contains(const std::vector<Split>& splits, Split split) { return std::ranges::find(splits, split) != splits.end(); }
+bool contains(const std::vector<Split>& splits, Split split) {
+  return std::ranges::find(splits, split) != splits.end();
+}
 
 /// Evenly spaced, order kept: the same choice whatever else changes, and no bias where a file is sorted.
 void thin(std::vector<Row>& rows, int64_t most) {
@@ -28,7 +30,8 @@ void thin(std::vector<Row>& rows, int64_t most) {
 
 class Loader {
  public:
-  Loader(const config::DataConfig& config, const std::map<std::string, config::TaskConfig>& settings, const DatasetRequest& request)
+  Loader(const config::DataConfig& config, const std::map<std::string, config::TaskConfig>& settings,
+         const DatasetRequest& request)
       : config_(config), settings_(settings), request_(request) {}
 
   Dataset load() {
@@ -62,7 +65,8 @@ class Loader {
       std::error_code error;
       const std::string path = std::filesystem::weakly_canonical(entry.path, error).string();
       if (seen.insert(path).second) continue;
-      errors_.push_back(Error(ErrorKind::kConfig, {entry.path.string(), "the file is named by two data sources", "", "each file once"}));
+      errors_.push_back(Error(ErrorKind::kConfig,
+                              {entry.path.string(), "the file is named by two data sources", "", "each file once"}));
     }
   }
 
@@ -72,20 +76,25 @@ class Loader {
     RowFile file = read_row_file(entry.path, options);
     bad_rows_ += static_cast<int64_t>(file.bad.size());
     if (!file.bad.empty()) {
-      result_.warnings.push_back(file.path + ": skipped " + std::to_string(file.bad.size()) + " malformed rows (first: " +
-                                 file.bad.front().what() + ")");
+      result_.warnings.push_back(file.path + ": skipped " + std::to_string(file.bad.size()) +
+                                 " malformed rows (first: " + file.bad.front().what() + ")");
     }
-    result_.files.push_back({.path = file.path, .split = entry.split, .format = file.format, .hash = file.hash,
+    result_.files.push_back({.path = file.path,
+                             .split = entry.split,
+                             .format = file.format,
+                             .hash = file.hash,
                              .licence = file.licence.empty() ? entry.licence : file.licence,
-                             .rows = static_cast<int64_t>(file.rows.size()), .bad_rows = static_cast<int64_t>(file.bad.size())});
+                             .rows = static_cast<int64_t>(file.rows.size()),
+                             .bad_rows = static_cast<int64_t>(file.bad.size())});
     labels_.push_back(entry.task ? "=" + *entry.task : entry.fallback_task.value_or(""));
     bool other_label = false;
     for (Row& row : file.rows) {
       label(entry, row);
-      if (!other_label && !entry.task && entry.fallback_task && row.task != *entry.fallback_task && !request_.unnamed_files_are) {
+      if (!other_label && !entry.task && entry.fallback_task && row.task != *entry.fallback_task &&
+          !request_.unnamed_files_are) {
         other_label = true;
-        result_.warnings.push_back(row.where() + ": the row's own label `" + row.task + "` names its task, not the directory `" +
-                                   *entry.fallback_task + "`");
+        result_.warnings.push_back(row.where() + ": the row's own label `" + row.task +
+                                   "` names its task, not the directory `" + *entry.fallback_task + "`");
       }
       Task& task = tasks_[row.task];
       if (task.name.empty()) task.name = row.task;
@@ -104,9 +113,10 @@ class Loader {
                                      "or give the source a `task:`"});
     }
     if (!is_task_name(row.task)) {
-      throw Error(ErrorKind::kData, {row.where(), "the task's name can't be used as one", "",
-                                     "at most 100 bytes; no space, control character, `/`, `\\` or `:`; no `.` or `-` first",
-                                     "give the source a `task:`"});
+      throw Error(ErrorKind::kData,
+                  {row.where(), "the task's name can't be used as one", "",
+                   "at most 100 bytes; no space, control character, `/`, `\\` or `:`; no `.` or `-` first",
+                   "give the source a `task:`"});
     }
   }
 
@@ -122,23 +132,27 @@ class Loader {
     if (contains(request_.splits, Split::kTrain)) {
       for (const auto& [name, settings] : settings_) {
         if (tasks_.contains(name)) continue;
-        errors_.push_back(Error(ErrorKind::kConfig, {"tasks." + name, "no data for the task `" + name + "`", "the tasks " + list_names(names), "",
-                                                     did_you_mean(name, names)}));
+        errors_.push_back(Error(ErrorKind::kConfig, {"tasks." + name, "no data for the task `" + name + "`",
+                                                     "the tasks " + list_names(names), "", did_you_mean(name, names)}));
       }
     }
     for (const auto& [name, task] : tasks_) {
       for (const Split split : request_.required) {
         if (!task.of(split).empty()) continue;
-        errors_.push_back(Error(ErrorKind::kData, {"task " + name, "the task has no " + std::string(split_name(split)) + " rows",
-                                                   found(task), std::string(split_name(split)) + " rows for every task"}));
+        errors_.push_back(
+            Error(ErrorKind::kData, {"task " + name, "the task has no " + std::string(split_name(split)) + " rows",
+                                     found(task), std::string(split_name(split)) + " rows for every task"}));
       }
-      if (contains(request_.splits, Split::kDev) && !contains(request_.required, Split::kDev) && task.of(Split::kDev).empty()) {
-        result_.warnings.push_back("task " + name + " has no dev rows: it takes no part in choosing the best checkpoint");
+      if (contains(request_.splits, Split::kDev) && !contains(request_.required, Split::kDev) &&
+          task.of(Split::kDev).empty()) {
+        result_.warnings.push_back("task " + name +
+                                   " has no dev rows: it takes no part in choosing the best checkpoint");
       }
     }
     if (tasks_.empty()) {
       std::string wanted;
-      for (const Split split : request_.splits) wanted += (wanted.empty() ? "" : " or ") + std::string(split_name(split));
+      for (const Split split : request_.splits)
+        wanted += (wanted.empty() ? "" : " or ") + std::string(split_name(split));
       errors_.push_back(Error(ErrorKind::kData, {"data", "the sources hold no " + wanted + " rows"}));
     }
   }
@@ -155,7 +169,8 @@ class Loader {
   std::string hash() const {
     std::vector<std::string> lines;
     for (size_t i = 0; i < result_.files.size(); ++i) {
-      lines.push_back(std::string(split_name(result_.files[i].split)) + " " + result_.files[i].hash + " " + labels_[i] + "\n");
+      lines.push_back(std::string(split_name(result_.files[i].split)) + " " + result_.files[i].hash + " " + labels_[i] +
+                      "\n");
     }
     std::ranges::sort(lines);
     Hasher hasher;
@@ -188,8 +203,10 @@ std::string_view split_name(Split split) {
 }
 
 bool is_task_name(std::string_view name) {
-  if (name.empty() || name.size() > kMostNameBytes || name[0] == '.' || name[0] == '-' || first_invalid_utf8(name)) return false;
-  return std::ranges::none_of(name, [](unsigned char c) { return c <= 0x20 || c == 0x7f || c == '/' || c == '\\' || c == ':'; });
+  if (name.empty() || name.size() > kMostNameBytes || name[0] == '.' || name[0] == '-' || first_invalid_utf8(name))
+    return false;
+  return std::ranges::none_of(
+      name, [](unsigned char c) { return c <= 0x20 || c == 0x7f || c == '/' || c == '\\' || c == ':'; });
 }
 
 std::string Task::task_type() const {
@@ -218,10 +235,12 @@ int64_t Dataset::task_index(std::string_view name) const {
     if (tasks[i].name == name) return static_cast<int64_t>(i);
   }
   const std::vector<std::string> names = task_names();
-  throw Error(ErrorKind::kUsage, {"", "unknown task `" + std::string(name) + "`", "", "one of " + list_names(names), did_you_mean(name, names)});
+  throw Error(ErrorKind::kUsage, {"", "unknown task `" + std::string(name) + "`", "", "one of " + list_names(names),
+                                  did_you_mean(name, names)});
 }
 
-Dataset load_dataset(const config::DataConfig& config, const std::map<std::string, config::TaskConfig>& tasks, const DatasetRequest& request) {
+Dataset load_dataset(const config::DataConfig& config, const std::map<std::string, config::TaskConfig>& tasks,
+                     const DatasetRequest& request) {
   return Loader(config, tasks, request).load();
 }
 

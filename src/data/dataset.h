@@ -1,11 +1,14 @@
 // The configured sources -> tasks with their training, dev and test rows: every file found, read, labelled and checked.
 //
 // A source is
-//   a directory of tasks    data/<task>/{train,dev,test}.jsonl (or .json); sub-directories without such a file are an error where
+//   a directory of tasks    data/<task>/{train,dev,test}.jsonl (or .json); sub-directories without such a file are an
+//   error where
 //                           they hold other .json files, else ignored
 //   a directory of splits   {train,dev,test}.jsonl, the task from the rows, else the directory's name
-//   a file                  its split from the configuration, else from its name (train, dev, test; valid, validation mean dev)
-// A row's task: the source's `task`, else the row's own label, else the directory's name; with none of them it is an error.
+//   a file                  its split from the configuration, else from its name (train, dev, test; valid, validation
+//   mean dev)
+// A row's task: the source's `task`, else the row's own label, else the directory's name; with none of them it is an
+// error.
 #pragma once
 
 #include <array>
@@ -31,16 +34,17 @@ struct SourceFile {
   std::string path;
   Split split = Split::kTrain;
   std::string format;
-  std::string hash;     // XXH3-128, 32 hex digits
-  std::string licence;  // of its rows, else the first line of the LICENSE file beside it or one directory up; else empty
+  std::string hash;  // XXH3-128, 32 hex digits
+  std::string
+      licence;  // of its rows, else the first line of the LICENSE file beside it or one directory up; else empty
   int64_t rows = 0;
   int64_t bad_rows = 0;  // skipped
 };
 
 struct Task {
   std::string name;
-  config::TaskConfig settings;               // its exceptions; defaults where the configuration has none
-  std::array<std::vector<Row>, 3> rows;      // by Split, in the order of the sources and their lines
+  config::TaskConfig settings;           // its exceptions; defaults where the configuration has none
+  std::array<std::vector<Row>, 3> rows;  // by Split, in the order of the sources and their lines
   const std::vector<Row>& of(Split split) const { return rows[static_cast<size_t>(split)]; }
 
   /// task_type of the first row that has one; empty where none has.
@@ -48,9 +52,9 @@ struct Task {
 };
 
 struct Dataset {
-  std::vector<Task> tasks;         // sorted by name (bytes)
-  std::vector<SourceFile> files;   // in the order read
-  std::string hash;                // XXH3-128 over every file's split and hash; independent of where the files lie
+  std::vector<Task> tasks;        // sorted by name (bytes)
+  std::vector<SourceFile> files;  // in the order read
+  std::string hash;               // XXH3-128 over every file's split and hash; independent of where the files lie
   std::vector<std::string> warnings;
   config::DataConfig config;
 
@@ -67,13 +71,13 @@ struct DatasetRequest {
   std::optional<Split> unnamed_files_are;
 };
 
-/// Task names become directories and model names: at most 100 bytes; no white space, control characters, `/`, `\\`, `:`; no `.` or `-`
-/// first.
+/// Task names become directories and model names: at most 100 bytes; no white space, control characters, `/`, `\\`,
+/// `:`; no `.` or `-` first.
 bool is_task_name(std::string_view name);
 
-/// Throws ErrorList (kData, kConfig or kIo, by the first) with every problem found: the first malformed row of each file, missing
-/// files and splits, unknown tasks in `tasks`, empty tasks. A task without dev rows is a warning. `max_rows` of a task keeps evenly
-/// spaced training rows.
+/// Throws ErrorList (kData, kConfig or kIo, by the first) with every problem found: the first malformed row of each
+/// file, missing files and splits, unknown tasks in `tasks`, empty tasks. A task without dev rows is a warning.
+/// `max_rows` of a task keeps evenly spaced training rows.
 Dataset load_dataset(const config::DataConfig& config, const std::map<std::string, config::TaskConfig>& tasks,
                      const DatasetRequest& request = {});
 

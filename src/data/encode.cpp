@@ -61,7 +61,8 @@ void count_prompt(const FittedPrompt& prompt, TaskTokens& stats) {
   stats.removed_tokens += std::max<int64_t>(prompt.tokens_before - static_cast<int64_t>(prompt.ids.size()), 0);
 }
 
-/// Pieces of at most `limit` tokens; each begins with the last token of the one before it. A single token predicts nothing: dropped.
+/// Pieces of at most `limit` tokens; each begins with the last token of the one before it. A single token predicts
+/// nothing: dropped.
 void append_pieces(const Item& item, std::span<const int32_t> ids, int64_t limit, EncodedRows& rows) {
   const int64_t size = static_cast<int64_t>(ids.size());
   if (size < 2) {
@@ -115,7 +116,8 @@ void EncodedRows::append(int64_t task, int64_t row, std::span<const int32_t> pro
   stats.answer_tokens += supervised(size() - 1);
 }
 
-EncodedRows encode_rows(const Dataset& dataset, Split split, const PromptRenderer& renderer, const EncodeOptions& options) {
+EncodedRows encode_rows(const Dataset& dataset, Split split, const PromptRenderer& renderer,
+                        const EncodeOptions& options) {
   const int64_t limit = dataset.config.max_length;
   const std::vector<Item> items = list_items(dataset, split, options.max_rows_per_task);
   const auto encode_row = [&](const Task& task, const Row& row, Encoded& encoded) {
@@ -148,11 +150,12 @@ EncodedRows encode_rows(const Dataset& dataset, Split split, const PromptRendere
   return rows;
 }
 
-EncodedRows encode_prompts(const Dataset& dataset, Split split, const PromptRenderer& renderer, int64_t max_prompt_tokens,
-                           const EncodeOptions& options) {
+EncodedRows encode_prompts(const Dataset& dataset, Split split, const PromptRenderer& renderer,
+                           int64_t max_prompt_tokens, const EncodeOptions& options) {
   const std::vector<Item> items = list_items(dataset, split, options.max_rows_per_task);
   const auto encode_row = [&](const Task& task, const Row& row, Encoded& encoded) {
-    if (row.is_text()) throw Error(ErrorKind::kData, {row.where(), "a row of the text format has no prompt to generate from"});
+    if (row.is_text())
+      throw Error(ErrorKind::kData, {row.where(), "a row of the text format has no prompt to generate from"});
     encoded.prompt = fit_prompt(renderer, row, task.settings, max_prompt_tokens, overflow_of(dataset, task));
     if (encoded.prompt.ids.empty() && !encoded.prompt.dropped) {
       throw Error(ErrorKind::kData, {row.where(), "the prompt has no tokens to generate from"});

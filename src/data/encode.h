@@ -13,10 +13,10 @@ namespace moelora::data {
 /// What encoding did with one task's rows.
 struct TaskTokens {
   int64_t rows = 0;
-  int64_t samples = 0;        // rows less the dropped ones; more where long texts were split
-  int64_t cut = 0;            // prompts shortened
-  int64_t dropped = 0;        // rows left out because their prompt is too long
-  int64_t removed_tokens = 0; // by cutting and dropping
+  int64_t samples = 0;         // rows less the dropped ones; more where long texts were split
+  int64_t cut = 0;             // prompts shortened
+  int64_t dropped = 0;         // rows left out because their prompt is too long
+  int64_t removed_tokens = 0;  // by cutting and dropping
   int64_t prompt_tokens = 0;
   int64_t answer_tokens = 0;  // supervised: end tokens included
 };
@@ -27,9 +27,9 @@ class EncodedRows {
   int64_t size() const { return static_cast<int64_t>(tasks_.size()); }
   int64_t task_count() const { return static_cast<int64_t>(stats_.size()); }
 
-  std::span<const int32_t> ids(int64_t sample) const;      // prompt and answer
+  std::span<const int32_t> ids(int64_t sample) const;  // prompt and answer
   std::span<const int32_t> prompt(int64_t sample) const;
-  std::span<const int32_t> answer(int64_t sample) const;   // with its end token; empty for prompts of evaluation
+  std::span<const int32_t> answer(int64_t sample) const;  // with its end token; empty for prompts of evaluation
   /// Tokens whose prediction is supervised: the answer's; of a text without prompt all but the first.
   int64_t supervised(int64_t sample) const;
   int64_t task(int64_t sample) const { return tasks_[sample]; }
@@ -55,14 +55,16 @@ struct EncodeOptions {
   int64_t max_rows_per_task = 0;  // evenly spaced; 0: all
 };
 
-/// Prompt and answer of every row, at most data.max_length tokens together. Prompts that are too long follow the task's overflow rule;
-/// texts (rows without prompt) are split into pieces that overlap by one token, so that every token is predicted once. Throws
-/// ErrorList(kData) with file and line for answers over the limit and for prompts under Overflow::kError (the first 20).
-EncodedRows encode_rows(const Dataset& dataset, Split split, const PromptRenderer& renderer, const EncodeOptions& options = {});
+/// Prompt and answer of every row, at most data.max_length tokens together. Prompts that are too long follow the task's
+/// overflow rule; texts (rows without prompt) are split into pieces that overlap by one token, so that every token is
+/// predicted once. Throws ErrorList(kData) with file and line for answers over the limit and for prompts under
+/// Overflow::kError (the first 20).
+EncodedRows encode_rows(const Dataset& dataset, Split split, const PromptRenderer& renderer,
+                        const EncodeOptions& options = {});
 
-/// Prompts alone, for generation: at most `max_prompt_tokens` each, so that nothing depends on the reference answer. The overflow rules
-/// are the same. Throws Error(kData) for text rows, which have no prompt.
-EncodedRows encode_prompts(const Dataset& dataset, Split split, const PromptRenderer& renderer, int64_t max_prompt_tokens,
-                           const EncodeOptions& options = {});
+/// Prompts alone, for generation: at most `max_prompt_tokens` each, so that nothing depends on the reference answer.
+/// The overflow rules are the same. Throws Error(kData) for text rows, which have no prompt.
+EncodedRows encode_prompts(const Dataset& dataset, Split split, const PromptRenderer& renderer,
+                           int64_t max_prompt_tokens, const EncodeOptions& options = {});
 
 }  // namespace moelora::data

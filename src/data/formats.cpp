@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kTaskKeys = {"task", "task_dataset", "channel"};
 constexpr std::array<std::string_view, 2> kIdKeys = {"id", "sample_id"};
-constexpr std::array<std::string_view, 9> kCommonKeys = {"task",      "task_dataset",   "channel", "id",     "sample_id",
-                                                         "task_type", "answer_choices", "license", "licence"};
+constexpr std::array<std::string_view, 9> kCommonKeys = {
+    "task", "task_dataset", "channel", "id", "sample_id", "task_type", "answer_choices", "license", "licence"};
 
 std::string describe(const Format& format) {
   std::string text = format.name + " (";
@@ -107,8 +107,8 @@ const Format& detect_format(const simdjson::dom::object& object, std::string_vie
   }
   std::string names;
   for (const Format* format : fitting) names += (names.empty() ? "" : " and ") + describe(*format);
-  throw Error(ErrorKind::kData, {std::string(where), "the row fits more than one format: " + names, list_keys(object), "one format",
-                                 "name it with the source's `format:`"});
+  throw Error(ErrorKind::kData, {std::string(where), "the row fits more than one format: " + names, list_keys(object),
+                                 "one format", "name it with the source's `format:`"});
 }
 
 void read_common_fields(const simdjson::dom::object& object, std::string_view group_key, Row& row) {
@@ -124,7 +124,8 @@ void read_common_fields(const simdjson::dom::object& object, std::string_view gr
   if (!group_key.empty()) {
     std::optional<std::string> group = optional_name(object, group_key);
     if (!group || group->empty()) {
-      throw RowProblem{"the group field " + quoted_key(group_key) + " (data.group) is missing", "", "a string or an integer"};
+      throw RowProblem{"the group field " + quoted_key(group_key) + " (data.group) is missing", "",
+                       "a string or an integer"};
     }
     row.group = std::move(*group);
   }

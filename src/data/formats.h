@@ -7,9 +7,9 @@
 //   completion   prompt, completion
 //   text         text                                             (plain language modelling: every token supervised)
 //
-// Any of them may carry: a task label (`task`, `task_dataset` or `channel`, the first one present), `id` or `sample_id`, `task_type`,
-// `answer_choices` (list, or null), `license` or `licence`, and the configured group field. Other keys are ignored.
-// A format is added by one file in formats/ and one line in formats.cpp.
+// Any of them may carry: a task label (`task`, `task_dataset` or `channel`, the first one present), `id` or
+// `sample_id`, `task_type`, `answer_choices` (list, or null), `license` or `licence`, and the configured group field.
+// Other keys are ignored. A format is added by one file in formats/ and one line in formats.cpp.
 #pragma once
 
 #include <simdjson.h>
@@ -43,8 +43,8 @@ std::span<const Format> formats();
 /// Throws Error(kConfig) naming `where`, with the nearest valid name.
 const Format& format_by_name(std::string_view name, std::string_view where);
 
-/// The one format whose keys the row has. Throws Error(kData), naming `where`, when none or several fit: nothing is guessed.
-/// `text` is detected only where every other key is one that any format may carry.
+/// The one format whose keys the row has. Throws Error(kData), naming `where`, when none or several fit: nothing is
+/// guessed. `text` is detected only where every other key is one that any format may carry.
 const Format& detect_format(const simdjson::dom::object& object, std::string_view group_key, std::string_view where);
 
 /// The keys every format may carry: task label, id, group, task_type, answer_choices. Throws RowProblem.

@@ -27,8 +27,8 @@ Lengths measure(const Task& task, const Row& row, const PromptRenderer* renderer
     if (row.is_text()) return {0, static_cast<int64_t>(renderer->text_ids(row.answer).size())};
     lengths.answer = static_cast<int64_t>(renderer->answer_ids(row.answer).size());
     // Nothing is cut under this limit; the row is named where the template refuses it.
-    lengths.prompt = static_cast<int64_t>(
-        fit_prompt(*renderer, row, task.settings, INT64_MAX, config::Overflow::kError).ids.size());
+    lengths.prompt =
+        static_cast<int64_t>(fit_prompt(*renderer, row, task.settings, INT64_MAX, config::Overflow::kError).ids.size());
     return lengths;
   }
   lengths.answer = characters(row.answer);
@@ -99,7 +99,8 @@ std::string format_histogram(const InspectReport& report) {
   }
   if (buckets.empty()) return "";
   const int64_t most = *std::ranges::max_element(buckets);
-  std::string text = std::string("\nlength of prompt and answer, ") + (report.in_tokens ? "tokens" : "characters") + ", all rows\n";
+  std::string text =
+      std::string("\nlength of prompt and answer, ") + (report.in_tokens ? "tokens" : "characters") + ", all rows\n";
   for (size_t i = 0; i < buckets.size(); ++i) {
     const long long low = i == 0 ? 0 : kFirstHistogramBucket << (i - 1);
     const long long high = (kFirstHistogramBucket << i) - 1;
@@ -114,8 +115,12 @@ std::string format_histogram(const InspectReport& report) {
 }  // namespace
 
 InspectReport inspect(const Dataset& dataset, const PromptRenderer* renderer, int64_t threads) {
-  InspectReport report{.in_tokens = renderer != nullptr, .max_length = dataset.config.max_length, .files = dataset.files,
-                       .overlaps = find_overlap(dataset), .warnings = dataset.warnings, .hash = dataset.hash};
+  InspectReport report{.in_tokens = renderer != nullptr,
+                       .max_length = dataset.config.max_length,
+                       .files = dataset.files,
+                       .overlaps = find_overlap(dataset),
+                       .warnings = dataset.warnings,
+                       .hash = dataset.hash};
   std::array<int64_t, kSplits.size()> supervised_of_split{};
   std::vector<int64_t> supervised;
   for (const Task& task : dataset.tasks) {
@@ -123,7 +128,8 @@ InspectReport inspect(const Dataset& dataset, const PromptRenderer* renderer, in
       const std::vector<Row>& rows = task.of(split);
       if (rows.empty()) continue;
       std::vector<Lengths> lengths(rows.size());
-      parallel_for(static_cast<int64_t>(rows.size()), threads, [&](int64_t i) { lengths[i] = measure(task, rows[i], renderer); });
+      parallel_for(static_cast<int64_t>(rows.size()), threads,
+                   [&](int64_t i) { lengths[i] = measure(task, rows[i], renderer); });
       report.lengths.push_back(summarise(task, split, lengths, report.max_length));
       int64_t answers = 0;
       for (const Lengths& row : lengths) answers += row.answer;
@@ -133,7 +139,8 @@ InspectReport inspect(const Dataset& dataset, const PromptRenderer* renderer, in
   }
   for (size_t i = 0; i < supervised.size(); ++i) {
     const int64_t all = supervised_of_split[static_cast<size_t>(report.lengths[i].split)];
-    report.lengths[i].supervised_share = static_cast<double>(supervised[i]) / static_cast<double>(std::max<int64_t>(all, 1));
+    report.lengths[i].supervised_share =
+        static_cast<double>(supervised[i]) / static_cast<double>(std::max<int64_t>(all, 1));
   }
   return report;
 }
@@ -141,7 +148,8 @@ InspectReport inspect(const Dataset& dataset, const PromptRenderer* renderer, in
 std::string format_report(const InspectReport& report) {
   std::string text = "files\n";
   for (const SourceFile& file : report.files) {
-    text += "  " + file.path + "  " + std::string(split_name(file.split)) + ", " + file.format + ", " + std::to_string(file.rows) + " rows";
+    text += "  " + file.path + "  " + std::string(split_name(file.split)) + ", " + file.format + ", " +
+            std::to_string(file.rows) + " rows";
     if (file.bad_rows > 0) text += ", " + std::to_string(file.bad_rows) + " malformed and skipped";
     if (!file.licence.empty()) text += ", licence: " + file.licence;
     text += "\n";
@@ -149,21 +157,25 @@ std::string format_report(const InspectReport& report) {
   int64_t width = 4;
   for (const LengthReport& lengths : report.lengths) width = std::max(width, columns(lengths.task));
   const char* unit = report.in_tokens ? "tokens" : "characters";
-  text += std::string("\ntasks (") + unit + " of prompt and answer; `answer`: of the answer alone; `learned`: share of supervised " + unit + ")\n";
-  text += "  " + pad("task", width) + "  split     rows     min  median     p90     p99     max  answer   (max)  learned  too long\n";
+  text += std::string("\ntasks (") + unit +
+          " of prompt and answer; `answer`: of the answer alone; `learned`: share of supervised " + unit + ")\n";
+  text += "  " + pad("task", width) +
+          "  split     rows     min  median     p90     p99     max  answer   (max)  learned  too long\n";
   for (const LengthReport& row : report.lengths) {
     text += "  " + pad(row.task, width) +
-            format_text("  %-5s %8lld %7lld %7lld %7lld %7lld %7lld %7lld %7lld  %6.1f%%  %8lld\n", std::string(split_name(row.split)).c_str(),
-                        static_cast<long long>(row.rows), static_cast<long long>(row.shortest), static_cast<long long>(row.median),
-                        static_cast<long long>(row.p90), static_cast<long long>(row.p99), static_cast<long long>(row.longest),
-                        static_cast<long long>(row.median_answer), static_cast<long long>(row.longest_answer),
-                        100 * row.supervised_share, static_cast<long long>(row.too_long));
+            format_text("  %-5s %8lld %7lld %7lld %7lld %7lld %7lld %7lld %7lld  %6.1f%%  %8lld\n",
+                        std::string(split_name(row.split)).c_str(), static_cast<long long>(row.rows),
+                        static_cast<long long>(row.shortest), static_cast<long long>(row.median),
+                        static_cast<long long>(row.p90), static_cast<long long>(row.p99),
+                        static_cast<long long>(row.longest), static_cast<long long>(row.median_answer),
+                        static_cast<long long>(row.longest_answer), 100 * row.supervised_share,
+                        static_cast<long long>(row.too_long));
   }
   if (report.in_tokens) text += "  too long: over data.max_length, " + std::to_string(report.max_length) + " tokens\n";
   for (const LengthReport& row : report.lengths) {
     if (report.in_tokens && row.answer_too_long > 0) {
-      text += "  error: " + std::to_string(row.answer_too_long) + " answers of " + row.task + " (" + std::string(split_name(row.split)) +
-              ") leave no room for a prompt; answers are never cut\n";
+      text += "  error: " + std::to_string(row.answer_too_long) + " answers of " + row.task + " (" +
+              std::string(split_name(row.split)) + ") leave no room for a prompt; answers are never cut\n";
     }
   }
   text += format_histogram(report);

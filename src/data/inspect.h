@@ -1,4 +1,5 @@
-// What a data set holds, for a person to look at before training: formats, tasks, lengths, what would be cut, what is supervised.
+// What a data set holds, for a person to look at before training: formats, tasks, lengths, what would be cut, what is
+// supervised.
 #pragma once
 
 #include <cstdint>
@@ -48,8 +49,9 @@ struct RenderRowOptions {
   bool colour = false;  // supervised text green; else between ⟦ and ⟧
 };
 
-/// One row as the model reads it, template and special tokens visible, the supervised part marked, cut as training would cut it. Control
-/// characters other than newline and tab are escaped. Holds the row's text: only for who asked for it.
+/// One row as the model reads it, template and special tokens visible, the supervised part marked, cut as training
+/// would cut it. Control characters other than newline and tab are escaped. Holds the row's text: only for who asked
+/// for it.
 std::string render_row(const Dataset& dataset, int64_t task, const Row& row, const PromptRenderer& renderer,
                        const RenderRowOptions& options);
 

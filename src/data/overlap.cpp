@@ -26,7 +26,9 @@ std::string row_key(const Row& row) {
   return "p" + hasher.hex();
 }
 
-std::string group_key(const Row& row) { return row.group; }
+std::string group_key(const Row& row) {
+  return row.group;
+}
 
 /// Overlaps of one kind; key_of gives what must not be shared, empty for nothing.
 void find(const Dataset& dataset, OverlapKind kind, std::string (*key_of)(const Row&), std::vector<Overlap>& overlaps) {
@@ -65,9 +67,9 @@ std::vector<Overlap> find_overlap(const Dataset& dataset) {
 
 std::string describe(const Overlap& overlap) {
   const std::string what = overlap.kind == OverlapKind::kRow ? "row" : "group";
-  return std::to_string(overlap.count) + " " + what + (overlap.count == 1 ? "" : "s") + " of the test set of `" + overlap.test_task +
-         "` stand" + (overlap.count == 1 ? "s" : "") + " in the training set of `" + overlap.train_task + "` (first: " +
-         overlap.test_where + " and " + overlap.train_where + ")";
+  return std::to_string(overlap.count) + " " + what + (overlap.count == 1 ? "" : "s") + " of the test set of `" +
+         overlap.test_task + "` stand" + (overlap.count == 1 ? "s" : "") + " in the training set of `" +
+         overlap.train_task + "` (first: " + overlap.test_where + " and " + overlap.train_where + ")";
 }
 
 std::vector<std::string> check_overlap(const Dataset& dataset) {
@@ -75,7 +77,8 @@ std::vector<std::string> check_overlap(const Dataset& dataset) {
   std::vector<Error> errors;
   for (const Overlap& overlap : find_overlap(dataset)) {
     messages.push_back(describe(overlap));
-    errors.push_back(Error(ErrorKind::kData, {"data", messages.back(), "", "", "set data.allow_overlap where that is meant"}));
+    errors.push_back(
+        Error(ErrorKind::kData, {"data", messages.back(), "", "", "set data.allow_overlap where that is meant"}));
   }
   if (!errors.empty() && !dataset.config.allow_overlap) throw ErrorList(std::move(errors));
   return messages;

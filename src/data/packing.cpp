@@ -9,10 +9,13 @@ namespace moelora::data {
 namespace {
 
 /// Tokens of a sample that go into the batch: all but the last, which only is predicted.
-int64_t inputs(const EncodedRows& rows, int64_t sample) { return static_cast<int64_t>(rows.ids(sample).size()) - 1; }
+int64_t inputs(const EncodedRows& rows, int64_t sample) {
+  return static_cast<int64_t>(rows.ids(sample).size()) - 1;
+}
 
 /// Indices into `draws` of each pack.
-std::vector<std::vector<int64_t>> first_fit_decreasing(const EncodedRows& rows, std::span<const Draw> draws, int64_t budget) {
+std::vector<std::vector<int64_t>> first_fit_decreasing(const EncodedRows& rows, std::span<const Draw> draws,
+                                                       int64_t budget) {
   std::vector<int64_t> order(draws.size());
   std::iota(order.begin(), order.end(), 0);
   std::ranges::stable_sort(order, std::greater<>(), [&](int64_t i) { return inputs(rows, draws[i].sample); });
@@ -37,7 +40,8 @@ std::vector<std::vector<int64_t>> first_fit_decreasing(const EncodedRows& rows, 
 
 class Weigher {
  public:
-  Weigher(const EncodedRows& rows, std::span<const Draw> draws, config::LossNormalisation normalisation, StepBatches& step)
+  Weigher(const EncodedRows& rows, std::span<const Draw> draws, config::LossNormalisation normalisation,
+          StepBatches& step)
       : normalisation_(normalisation), step_(step) {
     step.tasks.resize(rows.task_count());
     for (const Draw& draw : draws) {
@@ -95,7 +99,8 @@ void append(const EncodedRows& rows, const Draw& draw, double weight, PackedBatc
 
 StepBatches pack(const EncodedRows& rows, std::span<const Draw> draws, const PackOptions& options) {
   if (options.tokens_per_batch < 1) {
-    throw Error(ErrorKind::kConfig, {"train.tokens_per_batch", "a batch needs tokens", std::to_string(options.tokens_per_batch), "at least 1"});
+    throw Error(ErrorKind::kConfig, {"train.tokens_per_batch", "a batch needs tokens",
+                                     std::to_string(options.tokens_per_batch), "at least 1"});
   }
   StepBatches step;
   if (draws.empty()) throw Error(ErrorKind::kInternal, {"pack", "an optimizer step without samples"});

@@ -1,7 +1,7 @@
 // The samples of one optimizer step -> packed micro-batches with the loss weight of every supervised token.
 //
-// First-fit decreasing: samples by falling length (ties: as drawn) go into the first pack with room. A sample over the budget gets a
-// pack of its own. A sample's last token is a target only and not part of the batch: it predicts nothing.
+// First-fit decreasing: samples by falling length (ties: as drawn) go into the first pack with room. A sample over the
+// budget gets a pack of its own. A sample's last token is a target only and not part of the batch: it predicts nothing.
 #pragma once
 
 #include <cstdint>
@@ -27,16 +27,18 @@ struct TaskShare {
 };
 
 struct StepBatches {
-  Cursor cursor;                     // the step these are for; packs of a whole split leave it alone
+  Cursor cursor;  // the step these are for; packs of a whole split leave it alone
   std::vector<PackedBatch> packs;
-  std::vector<std::vector<int64_t>> pack_samples;  // sample index of each sequence of each pack, to name a row in an error
-  std::vector<TaskShare> tasks;      // [tasks]
-  int64_t tokens = 0;                // of all packs
+  std::vector<std::vector<int64_t>>
+      pack_samples;              // sample index of each sequence of each pack, to name a row in an error
+  std::vector<TaskShare> tasks;  // [tasks]
+  int64_t tokens = 0;            // of all packs
   int64_t supervised_tokens = 0;
 };
 
-/// Weights sum to 1 over `draws`: each token 1/K (token), each sample 1/S shared equally by its tokens (sample), or each task that is
-/// present an equal share, divided equally among its tokens (task). Same input, same bits. `draws` must not be empty.
+/// Weights sum to 1 over `draws`: each token 1/K (token), each sample 1/S shared equally by its tokens (sample), or
+/// each task that is present an equal share, divided equally among its tokens (task). Same input, same bits. `draws`
+/// must not be empty.
 StepBatches pack(const EncodedRows& rows, std::span<const Draw> draws, const PackOptions& options);
 
 /// All samples in order, for the loss on a whole split; keys are the sample indices.

@@ -13,8 +13,8 @@
 
 namespace moelora::data {
 
-/// Calls body(i) once for every i in [0, count) in any order, on `threads` threads (0: all usable cores). The first exception that
-/// arrives is thrown here after all threads have stopped; body(i) for later i may then be missing.
+/// Calls body(i) once for every i in [0, count) in any order, on `threads` threads (0: all usable cores). The first
+/// exception that arrives is thrown here after all threads have stopped; body(i) for later i may then be missing.
 template <typename Body>
 void parallel_for(int64_t count, int64_t threads, const Body& body) {
   constexpr int64_t kChunk = 32;

@@ -24,19 +24,25 @@ size_t last_user(std::span<const Message> messages) {
   return messages.size() - 1;
 }
 
-bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+bool is_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
 
-void append(std::vector<int32_t>& ids, const std::vector<int32_t>& more) { ids.insert(ids.end(), more.begin(), more.end()); }
+void append(std::vector<int32_t>& ids, const std::vector<int32_t>& more) {
+  ids.insert(ids.end(), more.begin(), more.end());
+}
 
 }  // namespace
 
-PromptRenderer::PromptRenderer(text::TextAssets assets, config::TemplateConfig config, std::span<const int64_t> generation_eos)
+PromptRenderer::PromptRenderer(text::TextAssets assets, config::TemplateConfig config,
+                               std::span<const int64_t> generation_eos)
     : assets_(std::move(assets)), config_(std::move(config)), variables_(assets_.template_variables) {
   chat_ = config_.chat && assets_.chat_template.has_value();
   for (const auto& [name, value] : config_.options) {
     text::Json parsed = text::Json::parse(value, nullptr, false);
     if (parsed.is_discarded()) {
-      throw Error(ErrorKind::kConfig, {"template.options." + name, "the value isn't JSON", "`" + value + "`", "true, 3, \"text\" …"});
+      throw Error(ErrorKind::kConfig,
+                  {"template.options." + name, "the value isn't JSON", "`" + value + "`", "true, 3, \"text\" …"});
     }
     variables_[name] = std::move(parsed);
   }
@@ -61,8 +67,9 @@ void PromptRenderer::derive_end_of_turn() {
     const std::string whole = render(turn, false);
     const size_t mark = whole.rfind(kMark);
     if (mark == std::string::npos) {
-      throw Error(ErrorKind::kModel, {assets_.chat_template->name(), "the chat template doesn't render the assistant's answer", "",
-                                      "a template for training, or `template.chat: false`"});
+      throw Error(ErrorKind::kModel,
+                  {assets_.chat_template->name(), "the chat template doesn't render the assistant's answer", "",
+                   "a template for training, or `template.chat: false`"});
     }
     const std::string tail = whole.substr(mark + kMark.size());
     for (const int32_t id : tokenizer.encode(tail, bare)) {
@@ -74,8 +81,8 @@ void PromptRenderer::derive_end_of_turn() {
       stop_ids_.push_back(id);
       break;
     }
-    // A blank between generation prompt and answer belongs to the answer only where tokenising the two apart needs it: a
-    // SentencePiece tokenizer puts the space there by itself.
+    // A blank between generation prompt and answer belongs to the answer only where tokenising the two apart needs it:
+    // a SentencePiece tokenizer puts the space there by itself.
     if (!end_of_turn_.empty() && whole.starts_with(prompt) && mark > prompt.size()) {
       const std::string lead = whole.substr(prompt.size(), mark - prompt.size());
       const std::string answer = std::string(kMark) + end_of_turn_;
@@ -89,8 +96,9 @@ void PromptRenderer::derive_end_of_turn() {
   }
   if (end_of_turn_.empty()) {
     if (!assets_.eos) {
-      throw Error(ErrorKind::kModel, {tokenizer.name(), "no token ends an answer", "no eos_token in tokenizer_config.json",
-                                      "an eos_token, or a chat template with an end-of-turn token"});
+      throw Error(ErrorKind::kModel,
+                  {tokenizer.name(), "no token ends an answer", "no eos_token in tokenizer_config.json",
+                   "an eos_token, or a chat template with an end-of-turn token"});
     }
     end_of_turn_ = assets_.eos->text;
     ends_by_id_ = true;
@@ -100,7 +108,8 @@ void PromptRenderer::derive_end_of_turn() {
 std::string PromptRenderer::prompt_text(std::span<const Message> messages, std::string_view task_prompt) const {
   if (messages.empty()) throw Error(ErrorKind::kData, {"prompt", "there are no messages", "", "at least one"});
   std::vector<Message> whole;
-  const bool has_system = std::ranges::any_of(messages, [](const Message& message) { return message.role == "system"; });
+  const bool has_system =
+      std::ranges::any_of(messages, [](const Message& message) { return message.role == "system"; });
   if (!has_system && !config_.system.empty()) whole.push_back({"system", config_.system});
   whole.insert(whole.end(), messages.begin(), messages.end());
   if (!task_prompt.empty()) whole[last_user(whole)].content.insert(0, std::string(task_prompt) + "\n");
@@ -132,7 +141,8 @@ std::vector<int32_t> PromptRenderer::answer_ids(std::string_view answer) const {
 std::vector<int32_t> PromptRenderer::text_ids(std::string_view text) const {
   std::vector<int32_t> ids = assets_.tokenizer.encode(text, {.add_special_tokens = true});
   if (!assets_.eos) {
-    throw Error(ErrorKind::kModel, {assets_.tokenizer.name(), "no token ends a text", "no eos_token in tokenizer_config.json", "an eos_token"});
+    throw Error(ErrorKind::kModel, {assets_.tokenizer.name(), "no token ends a text",
+                                    "no eos_token in tokenizer_config.json", "an eos_token"});
   }
   if (ids.empty() || ids.back() != assets_.eos->id) ids.push_back(assets_.eos->id);
   return ids;
@@ -153,11 +163,16 @@ std::vector<size_t> character_offsets(std::string_view text) {
 class Cutter {
  public:
   Cutter(const PromptRenderer& renderer, const Row& row, std::string_view task_prompt, config::Overflow overflow)
-      : renderer_(renderer), messages_(row.messages), task_prompt_(task_prompt), middle_(overflow == config::Overflow::kCutMiddle),
-        place_(last_user(messages_)), content_(messages_[place_].content), offsets_(character_offsets(content_)) {}
+      : renderer_(renderer),
+        messages_(row.messages),
+        task_prompt_(task_prompt),
+        middle_(overflow == config::Overflow::kCutMiddle),
+        place_(last_user(messages_)),
+        content_(messages_[place_].content),
+        offsets_(character_offsets(content_)) {}
 
-  /// The most characters whose prompt has at most `limit` tokens, to within kSlack tokens. Empty where even none of the content
-  /// fits; `least` is then the tokens of the rest.
+  /// The most characters whose prompt has at most `limit` tokens, to within kSlack tokens. Empty where even none of the
+  /// content fits; `least` is then the tokens of the rest.
   std::vector<int32_t> fit(int64_t limit, int64_t tokens_whole, int64_t& least) {
     constexpr int64_t kSlack = 4;
     constexpr int kInterpolations = 8;  // then bisection, so that the search ends whatever the text
@@ -242,9 +257,10 @@ FittedPrompt fit_prompt(const PromptRenderer& renderer, const Row& row, const co
   fitted.ids = Cutter(renderer, row, task_prompt, overflow).fit(limit, fitted.tokens_before, least);
   fitted.cut = true;
   if (fitted.ids.empty()) {
-    throw Error(ErrorKind::kData, {row.where(), "the prompt is too long even without its last user message, which alone is cut",
-                                   std::to_string(least) + " tokens of template, system message, task prompt and earlier turns", expected,
-                                   "raise data.max_length, or set `overflow: drop`"});
+    throw Error(ErrorKind::kData,
+                {row.where(), "the prompt is too long even without its last user message, which alone is cut",
+                 std::to_string(least) + " tokens of template, system message, task prompt and earlier turns", expected,
+                 "raise data.max_length, or set `overflow: drop`"});
   }
   return fitted;
 }

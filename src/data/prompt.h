@@ -1,13 +1,14 @@
-// Messages -> token ids of the prompt, answer -> token ids of the answer: the one place that decides what the model reads, the same
-// in training, evaluation, generation and on a server that uses the model's template.
+// Messages -> token ids of the prompt, answer -> token ids of the answer: the one place that decides what the model
+// reads, the same in training, evaluation, generation and on a server that uses the model's template.
 //
-// A training sequence is exactly `prompt_ids` (what generation is given: the template with add_generation_prompt) followed by
-// `answer_ids` (the answer and the template's end of turn, up to and including its end token). The end of turn is derived once, by
-// rendering a conversation with a marked answer and reading what follows it. Qwen3 with enable_thinking=false closes an empty
-// thinking block in the generation prompt; it is part of the prompt and not supervised.
+// A training sequence is exactly `prompt_ids` (what generation is given: the template with add_generation_prompt)
+// followed by `answer_ids` (the answer and the template's end of turn, up to and including its end token). The end of
+// turn is derived once, by rendering a conversation with a marked answer and reading what follows it. Qwen3 with
+// enable_thinking=false closes an empty thinking block in the generation prompt; it is part of the prompt and not
+// supervised.
 //
-// Special tokens spelled out in row text ("<|im_end|>") are read as those tokens, as transformers does; rows that must not be able to
-// do so have to be cleaned before.
+// Special tokens spelled out in row text ("<|im_end|>") are read as those tokens, as transformers does; rows that must
+// not be able to do so have to be cleaned before.
 #pragma once
 
 #include <cstdint>
@@ -24,12 +25,13 @@ namespace moelora::data {
 
 class PromptRenderer {
  public:
-  /// `generation_eos`: the eos ids of generation_config.json, stop tokens beside the template's own. Throws Error(kModel) where no
-  /// end token can be found, Error(kConfig) where a template option isn't JSON.
+  /// `generation_eos`: the eos ids of generation_config.json, stop tokens beside the template's own. Throws
+  /// Error(kModel) where no end token can be found, Error(kConfig) where a template option isn't JSON.
   PromptRenderer(text::TextAssets assets, config::TemplateConfig config, std::span<const int64_t> generation_eos = {});
 
-  /// Whether a chat template is used: not where the configuration says `chat: false` or the model has none. Then the prompt is the
-  /// messages' contents joined by newlines, with what the tokenizer puts before every text, and the end of turn is the eos token.
+  /// Whether a chat template is used: not where the configuration says `chat: false` or the model has none. Then the
+  /// prompt is the messages' contents joined by newlines, with what the tokenizer puts before every text, and the end
+  /// of turn is the eos token.
   bool uses_chat_template() const { return chat_; }
 
   /// Messages as the template renders them, ready for the answer. `task_prompt`, where there is
@@ -44,8 +46,8 @@ class PromptRenderer {
   /// A text of its own for language modelling: what the tokenizer puts before every text, the text, the eos token.
   std::vector<int32_t> text_ids(std::string_view text) const;
 
-  /// Where the rendering differs from plain concatenation: text that the template puts between the generation prompt and an answer
-  /// (Llama-2's space) and that belongs to the answer's tokens; often empty.
+  /// Where the rendering differs from plain concatenation: text that the template puts between the generation prompt
+  /// and an answer (Llama-2's space) and that belongs to the answer's tokens; often empty.
   const std::string& answer_lead() const { return answer_lead_; }
   /// "<|im_end|>", " </s>": what ends an answer.
   const std::string& end_of_turn() const { return end_of_turn_; }
@@ -72,17 +74,18 @@ class PromptRenderer {
   std::vector<int64_t> stop_ids_;
 };
 
-/// A prompt made to fit. Only the last user message's content is cut, by characters, and the whole is rendered and tokenised again:
-/// template, system message, task prompt and earlier turns stay as they are, and the ids are those of the shortened text.
+/// A prompt made to fit. Only the last user message's content is cut, by characters, and the whole is rendered and
+/// tokenised again: template, system message, task prompt and earlier turns stay as they are, and the ids are those of
+/// the shortened text.
 struct FittedPrompt {
-  std::vector<int32_t> ids;     // empty where dropped
-  int64_t tokens_before = 0;    // of the whole prompt
+  std::vector<int32_t> ids;   // empty where dropped
+  int64_t tokens_before = 0;  // of the whole prompt
   bool cut = false;
   bool dropped = false;
 };
 
-/// `limit`: tokens the prompt may have, at least 1. Throws Error(kData) naming the row where the overflow rule is kError, or where
-/// the prompt is too long even without the content that may be cut.
+/// `limit`: tokens the prompt may have, at least 1. Throws Error(kData) naming the row where the overflow rule is
+/// kError, or where the prompt is too long even without the content that may be cut.
 FittedPrompt fit_prompt(const PromptRenderer& renderer, const Row& row, const config::TaskConfig& task, int64_t limit,
                         config::Overflow overflow);
 

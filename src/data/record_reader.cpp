@@ -14,7 +14,9 @@ namespace {
 
 constexpr size_t kChunkBytes = 1 << 18;
 
-bool is_space(int byte) { return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r'; }
+bool is_space(int byte) {
+  return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
 
 }  // namespace
 
@@ -112,7 +114,8 @@ RecordState RecordReader::next_element() {
     if (byte == ']') {
       elements_ = -1;
     } else if (byte != ',') {
-      broken_array(byte == kEof ? "the array isn't closed: the file is truncated" : "`,` or `]` is missing after an element of the array",
+      broken_array(byte == kEof ? "the array isn't closed: the file is truncated"
+                                : "`,` or `]` is missing after an element of the array",
                    current_line_);
     }
   }
@@ -153,7 +156,8 @@ RecordState RecordReader::next_element() {
 }
 
 void RecordReader::broken_array(const std::string& problem, int64_t line) const {
-  throw Error(ErrorKind::kData, {path_.string() + ":" + std::to_string(line), problem, "", "one JSON array of objects, or JSON Lines"});
+  throw Error(ErrorKind::kData,
+              {path_.string() + ":" + std::to_string(line), problem, "", "one JSON array of objects, or JSON Lines"});
 }
 
 }  // namespace moelora::data

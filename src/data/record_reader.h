@@ -1,4 +1,5 @@
-// A file's JSON records one after another, as text: lines of JSON Lines, or elements of one JSON array. Memory is bounded by one record.
+// A file's JSON records one after another, as text: lines of JSON Lines, or elements of one JSON array. Memory is
+// bounded by one record.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,8 @@ class RecordReader {
   /// Throws Error(kIo) where the file can't be opened or read.
   RecordReader(const std::filesystem::path& path, int64_t max_record_bytes);
 
-  /// Moves to the next record. kTooLong: the record was passed over, `line()` says where it began. Throws Error(kData), naming file and
-  /// line, where an array's own structure is broken: there is no way to find the next record then.
+  /// Moves to the next record. kTooLong: the record was passed over, `line()` says where it began. Throws Error(kData),
+  /// naming file and line, where an array's own structure is broken: there is no way to find the next record then.
   RecordState next();
 
   /// The record, without line end; followed in memory by at least simdjson's padding. Valid until next().

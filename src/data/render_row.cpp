@@ -26,7 +26,8 @@ std::string printable(std::string_view text) {
 
 }  // namespace
 
-std::string render_row(const Dataset& dataset, int64_t task, const Row& row, const PromptRenderer& renderer, const RenderRowOptions& options) {
+std::string render_row(const Dataset& dataset, int64_t task, const Row& row, const PromptRenderer& renderer,
+                       const RenderRowOptions& options) {
   const text::DecodeOptions visible{.skip_special_tokens = false};
   const Task& of = dataset.tasks[task];
   std::vector<int32_t> answer = row.is_text() ? renderer.text_ids(row.answer) : renderer.answer_ids(row.answer);

@@ -18,7 +18,9 @@ constexpr size_t kMostLicences = 8;
 class Reader {
  public:
   Reader(const std::filesystem::path& path, const RowFileOptions& options)
-      : options_(options), records_(path, options.max_record_bytes), name_(std::make_shared<std::string>(path.string())) {
+      : options_(options),
+        records_(path, options.max_record_bytes),
+        name_(std::make_shared<std::string>(path.string())) {
     file_.path = *name_;
     if (options.format) format_ = &format_by_name(*options.format, *name_);
     if (const auto error = parser_.allocate(1 << 16, options.max_depth)) {
@@ -33,7 +35,8 @@ class Reader {
       where_ = *name_ + ":" + std::to_string(records_.line());
       try {
         if (state == RecordState::kTooLong) {
-          fail("the row is too long", "more than " + std::to_string(options_.max_record_bytes) + " bytes", "one JSON object a line");
+          fail("the row is too long", "more than " + std::to_string(options_.max_record_bytes) + " bytes",
+               "one JSON object a line");
         }
         file_.rows.push_back(read_row());
       } catch (const RowProblem& problem) {
@@ -43,7 +46,8 @@ class Reader {
       }
     }
     if (file_.rows.empty()) {
-      throw Error(ErrorKind::kData, {*name_, "the file has no rows", std::to_string(file_.bad.size()) + " malformed rows", "at least one row"});
+      throw Error(ErrorKind::kData, {*name_, "the file has no rows",
+                                     std::to_string(file_.bad.size()) + " malformed rows", "at least one row"});
     }
     file_.format = format_->name;
     file_.hash = records_.hash();
@@ -59,7 +63,8 @@ class Reader {
     if (options_.skip_bad == 0) throw error;
     if (static_cast<int64_t>(file_.bad.size()) >= options_.skip_bad) {
       ErrorDetails details = error.details();
-      details.hint = "more malformed rows than data.max_bad allows to skip" + (details.hint.empty() ? "" : "; " + details.hint);
+      details.hint =
+          "more malformed rows than data.max_bad allows to skip" + (details.hint.empty() ? "" : "; " + details.hint);
       throw Error(error.kind(), details);
     }
     file_.bad.push_back(error);
@@ -112,7 +117,8 @@ class Reader {
   void note_licence(const simdjson::dom::object& object) {
     for (const char* key : {"license", "licence"}) {
       const std::string text = optional_string(object, key);
-      if (text.empty() || licences_.size() >= kMostLicences || std::ranges::find(licences_, text) != licences_.end()) continue;
+      if (text.empty() || licences_.size() >= kMostLicences || std::ranges::find(licences_, text) != licences_.end())
+        continue;
       licences_.push_back(text);
       file_.licence += (file_.licence.empty() ? "" : "; ") + text;
     }
@@ -130,6 +136,8 @@ class Reader {
 
 }  // namespace
 
-RowFile read_row_file(const std::filesystem::path& path, const RowFileOptions& options) { return Reader(path, options).read(); }
+RowFile read_row_file(const std::filesystem::path& path, const RowFileOptions& options) {
+  return Reader(path, options).read();
+}
 
 }  // namespace moelora::data

@@ -24,16 +24,17 @@ struct RowFileOptions {
 struct RowFile {
   std::string path;
   std::string format;
-  std::string hash;     // XXH3-128 of the bytes, 32 hex digits
-  std::string licence;  // distinct values of the rows' `license` or `licence`, joined by "; "; empty where there is none
+  std::string hash;  // XXH3-128 of the bytes, 32 hex digits
+  std::string
+      licence;  // distinct values of the rows' `license` or `licence`, joined by "; "; empty where there is none
   std::vector<Row> rows;
   std::vector<Error> bad;  // the skipped rows' errors, in order
 };
 
-/// A UTF-8 byte order mark, CRLF line ends, blank lines and a missing final newline are accepted. Bad UTF-8, NUL bytes, UTF-16,
-/// records over max_record_bytes or max_depth, truncated JSON and rows that lack what their format needs are malformed. Throws
-/// Error(kIo) where the file can't be read, Error(kData) naming file and line for a malformed row beyond skip_bad, for a file
-/// without rows and for an unknown format. No message holds the row's text.
+/// A UTF-8 byte order mark, CRLF line ends, blank lines and a missing final newline are accepted. Bad UTF-8, NUL bytes,
+/// UTF-16, records over max_record_bytes or max_depth, truncated JSON and rows that lack what their format needs are
+/// malformed. Throws Error(kIo) where the file can't be read, Error(kData) naming file and line for a malformed row
+/// beyond skip_bad, for a file without rows and for an unknown format. No message holds the row's text.
 RowFile read_row_file(const std::filesystem::path& path, const RowFileOptions& options);
 
 }  // namespace moelora::data

@@ -19,12 +19,15 @@ constexpr uint32_t kFirstTask = 2;
 
 Sampler::Sampler(const EncodedRows& rows, SamplerOptions options) : options_(options), samples_(rows.size()) {
   if (!(options_.temperature > 0)) {
-    throw Error(ErrorKind::kConfig, {"train.temperature", "the temperature must be positive", std::to_string(options_.temperature), "> 0"});
+    throw Error(ErrorKind::kConfig,
+                {"train.temperature", "the temperature must be positive", std::to_string(options_.temperature), "> 0"});
   }
   if (options_.batch_size < 1) {
-    throw Error(ErrorKind::kConfig, {"train.batch_size", "a step needs samples", std::to_string(options_.batch_size), "at least 1"});
+    throw Error(ErrorKind::kConfig,
+                {"train.batch_size", "a step needs samples", std::to_string(options_.batch_size), "at least 1"});
   }
-  if (samples_ == 0) throw Error(ErrorKind::kData, {"data", "there is no training sample: every row was dropped or none was given"});
+  if (samples_ == 0)
+    throw Error(ErrorKind::kData, {"data", "there is no training sample: every row was dropped or none was given"});
   by_task_.resize(rows.task_count());
   for (int64_t sample = 0; sample < samples_; ++sample) by_task_[rows.task(sample)].push_back(sample);
 
@@ -58,7 +61,8 @@ std::vector<Draw> Sampler::epoch(int64_t epoch) const {
     std::vector<int64_t> samples = by_task_[task];
     if (samples.empty()) continue;
     cumulative += expected_[task];
-    const int64_t until = task == last ? samples_ : std::min(samples_, static_cast<int64_t>(std::floor(cumulative + offset)));
+    const int64_t until =
+        task == last ? samples_ : std::min(samples_, static_cast<int64_t>(std::floor(cumulative + offset)));
     int64_t quota = until - drawn;
     drawn = until;
     const int64_t count = static_cast<int64_t>(samples.size());
@@ -92,7 +96,8 @@ std::vector<double> supervised_shares(const EncodedRows& rows, const Sampler& sa
   double total = 0;
   for (size_t task = 0; task < shares.size(); ++task) {
     const TaskTokens& stats = rows.stats()[task];
-    if (stats.samples > 0) shares[task] *= static_cast<double>(stats.answer_tokens) / static_cast<double>(stats.samples);
+    if (stats.samples > 0)
+      shares[task] *= static_cast<double>(stats.answer_tokens) / static_cast<double>(stats.samples);
     total += shares[task];
   }
   for (double& share : shares) share /= total > 0 ? total : 1;

@@ -1,9 +1,9 @@
 // Which samples an epoch holds and in what order: a pure function of (seed, epoch), so that a position is two integers.
 //
-// Task t gets a share of the epoch's n draws proportional to rows_t^(1/temperature) (Raffel et al. 2020, "Exploring the Limits of
-// Transfer Learning", section 3.5.2). The fraction of a draw is settled by one uniform number an epoch (systematic sampling), so every
-// task's expectation is exact. Within a task every row is drawn equally often, give or take one; who gets the extra draw changes every
-// epoch. At temperature 1 every row is drawn exactly once.
+// Task t gets a share of the epoch's n draws proportional to rows_t^(1/temperature) (Raffel et al. 2020, "Exploring the
+// Limits of Transfer Learning", section 3.5.2). The fraction of a draw is settled by one uniform number an epoch
+// (systematic sampling), so every task's expectation is exact. Within a task every row is drawn equally often, give or
+// take one; who gets the extra draw changes every epoch. At temperature 1 every row is drawn exactly once.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ struct SamplerOptions {
   int64_t batch_size = 64;   // samples of one optimizer step; the last step of an epoch may have fewer
 };
 
-/// One drawn sample. The key is epoch * samples + place in the epoch: unique over the run, independent of batches and packing.
+/// One drawn sample. The key is epoch * samples + place in the epoch: unique over the run, independent of batches and
+/// packing.
 struct Draw {
   int64_t sample = 0;
   int64_t key = 0;
@@ -56,7 +57,8 @@ class Sampler {
   std::vector<double> expected_;
 };
 
-/// Each task's expected share of an epoch's supervised tokens, [tasks], 0..1: what it weighs in a loss normalised by token.
+/// Each task's expected share of an epoch's supervised tokens, [tasks], 0..1: what it weighs in a loss normalised by
+/// token.
 std::vector<double> supervised_shares(const EncodedRows& rows, const Sampler& sampler);
 
 }  // namespace moelora::data

@@ -14,7 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<const char*, 6> kLicenceNames = {"LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "COPYING"};
+constexpr std::array<const char*, 6> kLicenceNames = {"LICENSE", "LICENSE.txt", "LICENSE.md",
+                                                      "LICENCE", "LICENCE.txt", "COPYING"};
 const std::vector<std::string> kSplitStems = {"train", "dev", "test", "valid", "validation"};
 
 std::optional<Split> split_of_stem(const std::string& stem) {
@@ -24,7 +25,9 @@ std::optional<Split> split_of_stem(const std::string& stem) {
   return std::nullopt;
 }
 
-bool is_data_file(const fs::path& path) { return path.extension() == ".jsonl" || path.extension() == ".json"; }
+bool is_data_file(const fs::path& path) {
+  return path.extension() == ".jsonl" || path.extension() == ".json";
+}
 
 /// The name of a directory, also where the path ends with a slash or is ".".
 std::string directory_name(const fs::path& path) {
@@ -53,7 +56,7 @@ std::string licence_in(const fs::path& directory) {
 struct Listing {
   std::map<std::string, fs::path> directories;  // visible ones, by name
   std::map<Split, std::vector<fs::path>> splits;
-  std::vector<std::string> other_data;          // .json and .jsonl files that aren't splits
+  std::vector<std::string> other_data;  // .json and .jsonl files that aren't splits
 };
 
 class Lister {
@@ -63,7 +66,8 @@ class Lister {
   SourceList list() {
     for (const config::DataSource& source : config_.sources) add_source(source);
     if (config_.sources.empty()) {
-      list_.errors.push_back(Error(ErrorKind::kConfig, {"data", "no data is configured", "", "a directory, a file or a list of sources"}));
+      list_.errors.push_back(
+          Error(ErrorKind::kConfig, {"data", "no data is configured", "", "a directory, a file or a list of sources"}));
     }
     return std::move(list_);
   }
@@ -75,7 +79,8 @@ class Lister {
     std::error_code error;
     const fs::path path = source.path;
     const fs::file_status status = fs::status(path, error);
-    if (!fs::exists(status)) return fail(ErrorKind::kData, {source.path, "the data source doesn't exist", "", "a directory or a file"});
+    if (!fs::exists(status))
+      return fail(ErrorKind::kData, {source.path, "the data source doesn't exist", "", "a directory or a file"});
     if (!fs::is_directory(status)) return add_file(source);
 
     Listing listing;
@@ -141,7 +146,8 @@ class Lister {
     std::string hint;
     for (const std::string& name : listing.other_data) {
       const std::string near = nearest_name(fs::path(name).stem().string(), kSplitStems);
-      if (!near.empty() && hint.empty()) hint = "`" + name + "`: did you mean `" + near + fs::path(name).extension().string() + "`?";
+      if (!near.empty() && hint.empty())
+        hint = "`" + name + "`: did you mean `" + near + fs::path(name).extension().string() + "`?";
     }
     if (hint.empty() && !listing.other_data.empty()) hint = "name a file itself as a source, with its `split:`";
     fail(ErrorKind::kData, {path.string(), "the directory has no split files",
@@ -150,7 +156,8 @@ class Lister {
   }
 
   void ignored(const fs::path& path, const Listing& listing) {
-    list_.warnings.push_back(path.string() + ": ignored, not named train, dev or test: " + list_names(listing.other_data, 6));
+    list_.warnings.push_back(path.string() +
+                             ": ignored, not named train, dev or test: " + list_names(listing.other_data, 6));
   }
 
   void add_splits(const config::DataSource& source, const fs::path& directory, const Listing& listing) {
@@ -159,13 +166,18 @@ class Lister {
       const auto files = listing.splits.find(split);
       if (files == listing.splits.end()) continue;
       if (files->second.size() > 1) {
-        fail(ErrorKind::kData, {directory.string(), "several files for the split " + std::string(split_name(split)),
-                                files->second[0].filename().string() + " and " + files->second[1].filename().string(), "one"});
+        fail(ErrorKind::kData,
+             {directory.string(), "several files for the split " + std::string(split_name(split)),
+              files->second[0].filename().string() + " and " + files->second[1].filename().string(), "one"});
         continue;
       }
       if (source.split && *source.split != split_name(split)) continue;
-      add({.path = files->second[0], .split = split, .format = source.format, .task = source.task,
-           .fallback_task = directory_name(directory)}, directory);
+      add({.path = files->second[0],
+           .split = split,
+           .format = source.format,
+           .task = source.task,
+           .fallback_task = directory_name(directory)},
+          directory);
     }
   }
 
@@ -179,17 +191,19 @@ class Lister {
         if (*source.split == split_name(candidate)) split = candidate;
       }
       if (!split) {
-        return fail(ErrorKind::kConfig, {source.path, "unknown split `" + *source.split + "`", "", "train, dev or test"});
+        return fail(ErrorKind::kConfig,
+                    {source.path, "unknown split `" + *source.split + "`", "", "train, dev or test"});
       }
     } else if (!split) {
       split = request_.unnamed_files_are;
       if (!split) {
-        return fail(ErrorKind::kConfig, {source.path, "the file's name doesn't say which split it is", "", "train, dev or test",
-                                         "give the source a `split:`"});
+        return fail(ErrorKind::kConfig, {source.path, "the file's name doesn't say which split it is", "",
+                                         "train, dev or test", "give the source a `split:`"});
       }
     }
     if (request_.unnamed_files_are) fallback = path.stem().string();
-    add({.path = path, .split = *split, .format = source.format, .task = source.task, .fallback_task = fallback}, path.parent_path());
+    add({.path = path, .split = *split, .format = source.format, .task = source.task, .fallback_task = fallback},
+        path.parent_path());
   }
 
   void add(SourceEntry entry, const fs::path& directory) {
@@ -205,6 +219,8 @@ class Lister {
 
 }  // namespace
 
-SourceList list_sources(const config::DataConfig& config, const DatasetRequest& request) { return Lister(config, request).list(); }
+SourceList list_sources(const config::DataConfig& config, const DatasetRequest& request) {
+  return Lister(config, request).list();
+}
 
 }  // namespace moelora::data

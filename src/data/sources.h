@@ -22,7 +22,7 @@ struct SourceEntry {
 };
 
 struct SourceList {
-  std::vector<SourceEntry> files;        // of all splits, sources in order, then tasks by name, then splits
+  std::vector<SourceEntry> files;  // of all splits, sources in order, then tasks by name, then splits
   std::vector<Error> errors;
   std::vector<std::string> warnings;
 };

@@ -53,11 +53,13 @@ struct TrainingStream::State {
 
 TrainingStream::TrainingStream(std::shared_ptr<const EncodedRows> rows, const StreamOptions& options, Cursor start)
     : state_(std::make_unique<State>(std::move(rows), options, start)) {
-  if (options.prefetch_steps < 1) throw Error(ErrorKind::kInternal, {"TrainingStream", "prefetch_steps must be at least 1"});
+  if (options.prefetch_steps < 1)
+    throw Error(ErrorKind::kInternal, {"TrainingStream", "prefetch_steps must be at least 1"});
   const int64_t steps = state_->sampler.steps_per_epoch();
   if (start.epoch < 0 || start.step < 0 || start.step >= steps) {
-    throw Error(ErrorKind::kData, {"data", "the position to resume from lies outside the epoch", "step " + std::to_string(start.step),
-                                   "less than " + std::to_string(steps) + " steps", "data and batch size must be the checkpoint's"});
+    throw Error(ErrorKind::kData,
+                {"data", "the position to resume from lies outside the epoch", "step " + std::to_string(start.step),
+                 "less than " + std::to_string(steps) + " steps", "data and batch size must be the checkpoint's"});
   }
   state_->thread = std::jthread([state = state_.get()](const std::stop_token& stop) { state->prepare(stop); });
 }
@@ -75,8 +77,12 @@ StepBatches TrainingStream::next() {
   return step;
 }
 
-const Sampler& TrainingStream::sampler() const { return state_->sampler; }
+const Sampler& TrainingStream::sampler() const {
+  return state_->sampler;
+}
 
-Cursor TrainingStream::cursor() const { return state_->cursor; }
+Cursor TrainingStream::cursor() const {
+  return state_->cursor;
+}
 
 }  // namespace moelora::data

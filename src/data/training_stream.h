@@ -1,4 +1,5 @@
-// The endless sequence of optimizer steps, prepared ahead by a thread of its own so that packing never holds training up.
+// The endless sequence of optimizer steps, prepared ahead by a thread of its own so that packing never holds training
+// up.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,8 @@ struct StreamOptions {
 
 class TrainingStream {
  public:
-  /// Starts at `start`, for a resumed run where its checkpoint stands. Throws as Sampler does, and Error(kData) for a cursor that lies
-  /// outside the epoch (other data or batch size than the checkpoint's).
+  /// Starts at `start`, for a resumed run where its checkpoint stands. Throws as Sampler does, and Error(kData) for a
+  /// cursor that lies outside the epoch (other data or batch size than the checkpoint's).
   TrainingStream(std::shared_ptr<const EncodedRows> rows, const StreamOptions& options, Cursor start = {});
   ~TrainingStream();
   TrainingStream(const TrainingStream&) = delete;

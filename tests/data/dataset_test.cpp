@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "data/overlap.h"
 #include "data/made_files.h"
+#include "data/overlap.h"
 
 namespace moelora::data {
 namespace {
@@ -16,7 +16,9 @@ using testing::IsEmpty;
 
 class Datasets : public MadeFiles {
  protected:
-  Dataset load(const std::string& path, const DatasetRequest& request = {}) { return load_dataset(config(path), tasks_, request); }
+  Dataset load(const std::string& path, const DatasetRequest& request = {}) {
+    return load_dataset(config(path), tasks_, request);
+  }
 
   config::DataConfig config(const std::string& path) {
     config::DataConfig config = config_;
@@ -125,7 +127,8 @@ TEST_F(Datasets, EveryProblemIsReportedAtOnce) {
   write("d/t/train.jsonl", "{bad\n");
   write("d/u/train.jsonl", qa("1", "x") + qa("2", ""));
   write("d/v/trian.jsonl", qa("1", "x"));
-  EXPECT_THAT(failure("d"), AllOf(HasSubstr("t/train.jsonl:1"), HasSubstr("u/train.jsonl:2"), HasSubstr("did you mean `train.jsonl`?")));
+  EXPECT_THAT(failure("d"), AllOf(HasSubstr("t/train.jsonl:1"), HasSubstr("u/train.jsonl:2"),
+                                  HasSubstr("did you mean `train.jsonl`?")));
 }
 
 TEST_F(Datasets, WrongSourcesAreNamedWithWhatWasExpected) {
@@ -134,15 +137,18 @@ TEST_F(Datasets, WrongSourcesAreNamedWithWhatWasExpected) {
   EXPECT_THAT(failure("none"), AllOf(HasSubstr("no split files"), HasSubstr("train.jsonl, dev.jsonl, test.jsonl")));
   write("twice/train.jsonl", qa("1", "x"));
   write("twice/train.json", "[" + qa("1", "x") + "]");
-  EXPECT_THAT(failure("twice"), AllOf(HasSubstr("several files for the split train"), HasSubstr("train.json and train.jsonl")));
+  EXPECT_THAT(failure("twice"),
+              AllOf(HasSubstr("several files for the split train"), HasSubstr("train.json and train.jsonl")));
   write("both/train.jsonl", qa("1", "x"));
   write("both/t/train.jsonl", qa("1", "x"));
   EXPECT_THAT(failure("both"), HasSubstr("both split files and task directories"));
   write("rows.jsonl", qa("1", "x"));
   EXPECT_THAT(failure("rows.jsonl"), AllOf(HasSubstr("which split"), HasSubstr("`split:`")));
   write("solo/train.jsonl", qa("1", "x"));
-  EXPECT_THAT(failure("solo/train.jsonl"), AllOf(HasSubstr("train.jsonl:1"), HasSubstr("names no task"), HasSubstr("`task:`")));
-  config_.sources = {{.path = (root_ / "solo").string(), .task = "x"}, {.path = (root_ / "solo/train.jsonl").string(), .task = "y"}};
+  EXPECT_THAT(failure("solo/train.jsonl"),
+              AllOf(HasSubstr("train.jsonl:1"), HasSubstr("names no task"), HasSubstr("`task:`")));
+  config_.sources = {{.path = (root_ / "solo").string(), .task = "x"},
+                     {.path = (root_ / "solo/train.jsonl").string(), .task = "y"}};
   EXPECT_THAT(failure(""), HasSubstr("named by two data sources"));
 }
 
@@ -170,7 +176,8 @@ TEST_F(Datasets, TaskNamesCannotLeadOutOfADirectory) {
 TEST_F(Datasets, AnUnknownTaskIsNeverADefault) {
   write("d/alpha/train.jsonl", qa("1", "x"));
   const Dataset dataset = load("d");
-  EXPECT_THAT(thrown([&] { dataset.task_index("alpah"); }), AllOf(HasSubstr("unknown task `alpah`"), HasSubstr("did you mean `alpha`?")));
+  EXPECT_THAT(thrown([&] { dataset.task_index("alpah"); }),
+              AllOf(HasSubstr("unknown task `alpah`"), HasSubstr("did you mean `alpha`?")));
 }
 
 class OverlapTest : public Datasets {};
@@ -205,7 +212,8 @@ TEST_F(OverlapTest, IsAnErrorUnlessAllowed) {
   write("d/a/train.jsonl", qa("SECRET", "x"));
   write("d/a/test.jsonl", qa("SECRET", "x"));
   EXPECT_THAT(thrown([&] { check_overlap(load("d")); }),
-              AllOf(HasSubstr("1 row of the test set of `a`"), HasSubstr("data.allow_overlap"), testing::Not(HasSubstr("SECRET"))));
+              AllOf(HasSubstr("1 row of the test set of `a`"), HasSubstr("data.allow_overlap"),
+                    testing::Not(HasSubstr("SECRET"))));
   config_.allow_overlap = true;
   EXPECT_EQ(check_overlap(load("d")).size(), 1u);
 }

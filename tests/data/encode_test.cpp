@@ -17,7 +17,9 @@ Row text_row(const std::string& text) {
   return row;
 }
 
-std::vector<int32_t> copy(std::span<const int32_t> ids) { return {ids.begin(), ids.end()}; }
+std::vector<int32_t> copy(std::span<const int32_t> ids) {
+  return {ids.begin(), ids.end()};
+}
 
 class Encode : public testing::Test {
  protected:
@@ -26,7 +28,8 @@ class Encode : public testing::Test {
 
 TEST_F(Encode, SamplesStandInTheOrderOfTasksAndRowsWhateverTheThreads) {
   std::vector<Row> rows;
-  for (int i = 0; i < 200; ++i) rows.push_back(made_row("question " + std::to_string(i), "answer " + std::to_string(i * 7)));
+  for (int i = 0; i < 200; ++i)
+    rows.push_back(made_row("question " + std::to_string(i), "answer " + std::to_string(i * 7)));
   const Dataset dataset = made_dataset({{"a", rows}, {"b", {rows.rbegin(), rows.rend()}}});
   const EncodedRows one = encode_rows(dataset, Split::kTrain, renderer_, {.threads = 1});
   const EncodedRows four = encode_rows(dataset, Split::kTrain, renderer_, {.threads = 4});
@@ -55,7 +58,8 @@ TEST_F(Encode, TheAnswerIsAlwaysWholeAndTheLimitKept) {
     too_long += renderer_.prompt_ids(row.messages, "").size() + renderer_.answer_ids(row.answer).size() > 100;
   }
   ASSERT_GT(too_long, 10);
-  for (const config::Overflow rule : {config::Overflow::kCutMiddle, config::Overflow::kCutHead, config::Overflow::kDrop}) {
+  for (const config::Overflow rule :
+       {config::Overflow::kCutMiddle, config::Overflow::kCutHead, config::Overflow::kDrop}) {
     dataset.config.overflow = rule;
     const EncodedRows encoded = encode_rows(dataset, Split::kTrain, renderer_);
     for (int64_t i = 0; i < encoded.size(); ++i) {
@@ -71,7 +75,8 @@ TEST_F(Encode, TheAnswerIsAlwaysWholeAndTheLimitKept) {
 }
 
 TEST_F(Encode, OverflowIsTheTasksOwnWhereItHasOne) {
-  Dataset dataset = made_dataset({{"a", {made_row(std::string(500, 'q'), "x")}}, {"b", {made_row(std::string(500, 'q'), "x")}}});
+  Dataset dataset =
+      made_dataset({{"a", {made_row(std::string(500, 'q'), "x")}}, {"b", {made_row(std::string(500, 'q'), "x")}}});
   dataset.config.max_length = 60;
   dataset.config.overflow = config::Overflow::kCutHead;
   dataset.tasks[1].settings.overflow = config::Overflow::kDrop;
@@ -81,12 +86,14 @@ TEST_F(Encode, OverflowIsTheTasksOwnWhereItHasOne) {
 }
 
 TEST_F(Encode, AnswersOverTheLimitAreErrorsThatNameEveryRow) {
-  Dataset dataset = made_dataset({{"t", {made_row("q", "fine"), made_row("q", std::string(300, 'z')), made_row("q", std::string(400, 'z'))}}});
+  Dataset dataset = made_dataset(
+      {{"t", {made_row("q", "fine"), made_row("q", std::string(300, 'z')), made_row("q", std::string(400, 'z'))}}});
   dataset.tasks[0].rows[0][2].line = 9;
   dataset.config.max_length = 64;
   dataset.config.overflow = config::Overflow::kDrop;
   EXPECT_THAT(thrown([&] { encode_rows(dataset, Split::kTrain, renderer_); }),
-              AllOf(HasSubstr("made.jsonl:7"), HasSubstr("made.jsonl:9"), HasSubstr("answers are never cut"), testing::Not(HasSubstr("zz"))));
+              AllOf(HasSubstr("made.jsonl:7"), HasSubstr("made.jsonl:9"), HasSubstr("answers are never cut"),
+                    testing::Not(HasSubstr("zz"))));
 }
 
 TEST_F(Encode, TextsAreSplitSoThatEveryTokenIsPredictedOnce) {
@@ -94,7 +101,8 @@ TEST_F(Encode, TextsAreSplitSoThatEveryTokenIsPredictedOnce) {
   for (int i = 0; i < 100; ++i) text += "word" + std::to_string(i) + " ";
   const std::vector<int32_t> whole = renderer_.text_ids(text);
   EXPECT_EQ(whole.back(), *renderer_.tokenizer().token_to_id("<|eos|>"));
-  for (const int64_t limit : {2, 3, 50, 51, static_cast<int>(whole.size()) - 1, static_cast<int>(whole.size()), 100000}) {
+  for (const int64_t limit :
+       {2, 3, 50, 51, static_cast<int>(whole.size()) - 1, static_cast<int>(whole.size()), 100000}) {
     Dataset dataset = made_dataset({{"t", {text_row(text)}}});
     dataset.config.max_length = limit;
     const EncodedRows encoded = encode_rows(dataset, Split::kTrain, renderer_);
@@ -111,7 +119,8 @@ TEST_F(Encode, TextsAreSplitSoThatEveryTokenIsPredictedOnce) {
 }
 
 TEST_F(Encode, PromptsForGenerationDoNotDependOnTheAnswer) {
-  Dataset dataset = made_dataset({{"t", {made_row(std::string(500, 'q'), "x"), made_row(std::string(500, 'q'), std::string(30, 'y'))}}});
+  Dataset dataset = made_dataset(
+      {{"t", {made_row(std::string(500, 'q'), "x"), made_row(std::string(500, 'q'), std::string(30, 'y'))}}});
   dataset.config.overflow = config::Overflow::kCutMiddle;
   const EncodedRows prompts = encode_prompts(dataset, Split::kTrain, renderer_, 60);
   ASSERT_EQ(prompts.size(), 2);

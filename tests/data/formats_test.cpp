@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "data/row_file.h"
 #include "data/made_files.h"
+#include "data/row_file.h"
 
 namespace moelora::data {
 namespace {
@@ -15,7 +15,9 @@ using testing::IsEmpty;
 
 class Formats : public MadeFiles {
  protected:
-  RowFile read(std::string_view contents, const RowFileOptions& options = {}) { return read_row_file(write("rows.jsonl", contents), options); }
+  RowFile read(std::string_view contents, const RowFileOptions& options = {}) {
+    return read_row_file(write("rows.jsonl", contents), options);
+  }
 
   /// "role: content" of each message.
   static std::vector<std::string> turns(const Row& row) {
@@ -48,12 +50,14 @@ TEST_F(Formats, AlpacaJoinsInstructionAndInputAfterSystemAndHistory) {
   const RowFile file = read(
       R"({"instruction": "Translate.", "input": "oui", "output": "yes", "system": "Be brief.", "history": [["non", "no"]]})");
   EXPECT_EQ(file.format, "alpaca");
-  EXPECT_THAT(turns(file.rows[0]), ElementsAre("system: Be brief.", "user: non", "assistant: no", "user: Translate.\noui"));
+  EXPECT_THAT(turns(file.rows[0]),
+              ElementsAre("system: Be brief.", "user: non", "assistant: no", "user: Translate.\noui"));
   EXPECT_EQ(file.rows[0].answer, "yes");
 }
 
 TEST_F(Formats, AlpacaWithoutInputIsTheInstructionAlone) {
-  EXPECT_THAT(turns(read(R"({"instruction": "Say hi.", "input": "", "output": "hi"})").rows[0]), ElementsAre("user: Say hi."));
+  EXPECT_THAT(turns(read(R"({"instruction": "Say hi.", "input": "", "output": "hi"})").rows[0]),
+              ElementsAre("user: Say hi."));
 }
 
 TEST_F(Formats, MessagesTakeTheLastAssistantTurnAsAnswer) {
@@ -95,9 +99,10 @@ TEST_F(Formats, TheFirstTaskKeyPresentNamesTheTask) {
 }
 
 TEST_F(Formats, GroupsAndLicencesAreKept) {
-  const RowFile file = read(qa("a", "b", R"("patient": 4, "license": "CC0")") + qa("c", "d", R"("patient": "p5", "license": "MIT")") +
-                                qa("e", "f", R"("patient": 4, "license": "CC0")"),
-                            {.group_key = "patient"});
+  const RowFile file =
+      read(qa("a", "b", R"("patient": 4, "license": "CC0")") + qa("c", "d", R"("patient": "p5", "license": "MIT")") +
+               qa("e", "f", R"("patient": 4, "license": "CC0")"),
+           {.group_key = "patient"});
   EXPECT_EQ(file.rows[0].group, "4");
   EXPECT_EQ(file.rows[1].group, "p5");
   EXPECT_EQ(file.licence, "CC0; MIT");
@@ -110,7 +115,9 @@ struct BadRow {
   std::optional<std::string> format;
 };
 
-void PrintTo(const BadRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const BadRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class BadRows : public Formats, public testing::WithParamInterface<BadRow> {};
 
@@ -125,10 +132,13 @@ TEST_P(BadRows, AreRejectedWithFileLineAndReasonButNotTheirText) {
 INSTANTIATE_TEST_SUITE_P(
     Formats, BadRows,
     testing::Values(
-        BadRow{"ambiguous", R"({"input": "SECRET", "target": "b", "instruction": "c", "output": "d"})",
+        BadRow{"ambiguous",
+               R"({"input": "SECRET", "target": "b", "instruction": "c", "output": "d"})",
                {"more than one format", "promptcblue (input, target)", "alpaca (instruction, output)", "`format:`"}},
-        BadRow{"unknown", R"({"question": "SECRET", "reply": "b"})",
-               {"fits no format", "`question`, `reply`", "promptcblue (input, target)", "sharegpt (conversations)", "text (text)"}},
+        BadRow{"unknown",
+               R"({"question": "SECRET", "reply": "b"})",
+               {"fits no format", "`question`, `reply`", "promptcblue (input, target)", "sharegpt (conversations)",
+                "text (text)"}},
         BadRow{"misspelt", R"({"instruction": "a", "ouptut": "SECRET"})", {"`ouptut`: did you mean `output`?"}},
         BadRow{"text_and_more", R"({"text": "SECRET", "label": 3})", {"fits no format", "`format: text`"}},
         BadRow{"no_keys", "{}", {"fits no format", "no keys"}},
@@ -137,22 +147,42 @@ INSTANTIATE_TEST_SUITE_P(
         BadRow{"empty_answer", R"({"input": "SECRET", "target": ""})", {"the answer is empty"}},
         BadRow{"empty_prompt", R"({"input": "", "target": "SECRET"})", {"the prompt is empty"}},
         BadRow{"not_an_object", "\"SECRET\"", {"wrong type", "a string", "a JSON object"}},
-        BadRow{"choices_text", R"({"input": "a", "target": "b", "answer_choices": "SECRET"})", {"`answer_choices`", "a string", "an array"}},
-        BadRow{"choice_number", R"({"input": "a", "target": "b", "answer_choices": [1]})", {"`answer_choices`", "a number", "strings"}},
+        BadRow{"choices_text",
+               R"({"input": "a", "target": "b", "answer_choices": "SECRET"})",
+               {"`answer_choices`", "a string", "an array"}},
+        BadRow{"choice_number",
+               R"({"input": "a", "target": "b", "answer_choices": [1]})",
+               {"`answer_choices`", "a number", "strings"}},
         BadRow{"task_number", R"({"input": "a", "target": "b", "task": 4})", {"`task`", "a number"}},
-        BadRow{"history_shape", R"({"instruction": "a", "output": "b", "history": [["x"]]})", {"`history`[0]", "[question, answer]"}},
-        BadRow{"history_type", R"({"instruction": "a", "output": "b", "history": "SECRET"})", {"`history`", "a string", "an array"}},
-        BadRow{"last_is_user", R"({"messages": [{"role": "user", "content": "SECRET"}]})", {"doesn't end with the assistant's answer", "`user` last"}},
+        BadRow{"history_shape",
+               R"({"instruction": "a", "output": "b", "history": [["x"]]})",
+               {"`history`[0]", "[question, answer]"}},
+        BadRow{"history_type",
+               R"({"instruction": "a", "output": "b", "history": "SECRET"})",
+               {"`history`", "a string", "an array"}},
+        BadRow{"last_is_user",
+               R"({"messages": [{"role": "user", "content": "SECRET"}]})",
+               {"doesn't end with the assistant's answer", "`user` last"}},
         BadRow{"no_user", R"({"messages": [{"role": "assistant", "content": "SECRET"}]})", {"no user message"}},
         BadRow{"no_messages", R"({"messages": []})", {"`messages` is empty"}},
         BadRow{"messages_type", R"({"messages": {"role": "user"}})", {"`messages`", "an object", "an array"}},
-        BadRow{"role", R"({"messages": [{"role": "robot", "content": "SECRET"}]})", {"`messages`[0]", "`robot`", "user or assistant"}},
+        BadRow{"role",
+               R"({"messages": [{"role": "robot", "content": "SECRET"}]})",
+               {"`messages`[0]", "`robot`", "user or assistant"}},
         BadRow{"no_content", R"({"messages": [{"role": "user"}]})", {"`messages`[0] has no `content`"}},
-        BadRow{"image", R"({"messages": [{"role": "user", "content": [{"type": "image_url", "url": "SECRET"}]}]})", {"isn't text"}},
-        BadRow{"tool_calls", R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "", "tool_calls": [1]}]})",
-               {"`messages`[1]", "`tool_calls`"}},
-        BadRow{"speaker", R"({"conversations": [{"from": "bird", "value": "SECRET"}]})", {"`conversations`[0]", "`bird`"}},
-        BadRow{"declared_format", R"({"input": "SECRET", "target": "b"})", {"`prompt`", "completion", "is missing"}, "completion"}),
+        BadRow{"image",
+               R"({"messages": [{"role": "user", "content": [{"type": "image_url", "url": "SECRET"}]}]})",
+               {"isn't text"}},
+        BadRow{
+            "tool_calls",
+            R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "", "tool_calls": [1]}]})",
+            {"`messages`[1]", "`tool_calls`"}},
+        BadRow{
+            "speaker", R"({"conversations": [{"from": "bird", "value": "SECRET"}]})", {"`conversations`[0]", "`bird`"}},
+        BadRow{"declared_format",
+               R"({"input": "SECRET", "target": "b"})",
+               {"`prompt`", "completion", "is missing"},
+               "completion"}),
     [](const testing::TestParamInfo<BadRow>& info) { return info.param.name; });
 
 TEST_F(Formats, OneFileHasOneFormat) {
@@ -161,7 +191,8 @@ TEST_F(Formats, OneFileHasOneFormat) {
 }
 
 TEST_F(Formats, ADeclaredFormatSettlesAnAmbiguousRow) {
-  const RowFile file = read(R"({"input": "a", "target": "b", "instruction": "c", "output": "d"})", {.format = "alpaca"});
+  const RowFile file =
+      read(R"({"input": "a", "target": "b", "instruction": "c", "output": "d"})", {.format = "alpaca"});
   EXPECT_EQ(file.rows[0].answer, "d");
 }
 

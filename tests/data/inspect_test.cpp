@@ -47,25 +47,29 @@ TEST_F(Inspect, TokensAndWhatWouldBeCutAreThoseOfTraining) {
   EXPECT_GT(lengths.too_long, 0);
   EXPECT_EQ(lengths.answer_too_long, 0);
   const Row& last = dataset.tasks[0].of(Split::kTrain).back();
-  EXPECT_EQ(lengths.longest,
-            static_cast<int64_t>(renderer_.prompt_ids(last.messages, "").size() + renderer_.answer_ids(last.answer).size()));
+  EXPECT_EQ(lengths.longest, static_cast<int64_t>(renderer_.prompt_ids(last.messages, "").size() +
+                                                  renderer_.answer_ids(last.answer).size()));
 }
 
 TEST_F(Inspect, TheReportNamesFilesTasksOverlapsAndNoText) {
   write("d/t/train.jsonl", qa("SECRET", "SECRET", R"("license": "CC0")"));
   write("d/t/test.jsonl", qa("SECRET", "other"));
   const std::string text = format_report(inspect(load(), &renderer_));
-  EXPECT_THAT(text, AllOf(HasSubstr("t/train.jsonl  train, promptcblue, 1 rows, licence: CC0"), HasSubstr("too long"), HasSubstr("100.0%"),
-                          HasSubstr("overlap of training and test sets"), HasSubstr("data hash "), Not(HasSubstr("SECRET"))));
+  EXPECT_THAT(text, AllOf(HasSubstr("t/train.jsonl  train, promptcblue, 1 rows, licence: CC0"), HasSubstr("too long"),
+                          HasSubstr("100.0%"), HasSubstr("overlap of training and test sets"), HasSubstr("data hash "),
+                          Not(HasSubstr("SECRET"))));
 }
 
 TEST_F(Inspect, ARenderedRowShowsTemplateAndLossMask) {
-  write("d/t/train.jsonl", qa("which code", "the note") + R"({"input": "a\u001b[2J\u009bx\u0000\n", "target": "b"})" + "\n");
+  write("d/t/train.jsonl",
+        qa("which code", "the note") + R"({"input": "a\u001b[2J\u009bx\u0000\n", "target": "b"})" + "\n");
   const Dataset dataset = load();
   const std::vector<Row>& rows = dataset.tasks[0].of(Split::kTrain);
   EXPECT_THAT(render_row(dataset, 0, rows[0], renderer_, {}),
-              AllOf(HasSubstr("train.jsonl:1  task t"), HasSubstr("<|start|>user\nwhich code<|end|>\n<|start|>assistant\n⟦the note<|end|>⟧")));
-  EXPECT_THAT(render_row(dataset, 0, rows[0], renderer_, {.colour = true}), HasSubstr("\x1b[32mthe note<|end|>\x1b[0m"));
+              AllOf(HasSubstr("train.jsonl:1  task t"),
+                    HasSubstr("<|start|>user\nwhich code<|end|>\n<|start|>assistant\n⟦the note<|end|>⟧")));
+  EXPECT_THAT(render_row(dataset, 0, rows[0], renderer_, {.colour = true}),
+              HasSubstr("\x1b[32mthe note<|end|>\x1b[0m"));
   EXPECT_THAT(render_row(dataset, 0, rows[1], renderer_, {}), HasSubstr("a\\x1b[2J\\x9bx\\x00\n<|end|>"));
 }
 

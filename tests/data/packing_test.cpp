@@ -103,7 +103,8 @@ TEST_P(PackingProperties, HoldForEveryStepOfAnEpoch) {
 
 INSTANTIATE_TEST_SUITE_P(Packing, PackingProperties,
                          testing::Combine(testing::Values(1, 30, 64, 200, 100000),
-                                          testing::Values(LossNormalisation::kToken, LossNormalisation::kSample, LossNormalisation::kTask)));
+                                          testing::Values(LossNormalisation::kToken, LossNormalisation::kSample,
+                                                          LossNormalisation::kTask)));
 
 TEST(Packing, WeightsFollowTheNormalisation) {
   // Task 0: answers of 1 and 3 tokens; task 1: one of 4. Task 2 is absent.
@@ -113,7 +114,8 @@ TEST(Packing, WeightsFollowTheNormalisation) {
     std::vector<double> weights(3);
     for (size_t p = 0; p < step.packs.size(); ++p) {
       const PackedBatch& batch = step.packs[p];
-      for (size_t k = 0; k < batch.weights.size(); ++k) weights[step.pack_samples[p][batch.supervised_samples[k]]] += batch.weights[k];
+      for (size_t k = 0; k < batch.weights.size(); ++k)
+        weights[step.pack_samples[p][batch.supervised_samples[k]]] += batch.weights[k];
     }
     return weights;
   };

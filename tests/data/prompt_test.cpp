@@ -32,7 +32,8 @@ TEST(Prompt, TheEndOfTurnIsReadFromTheTemplate) {
   const PromptRenderer renderer = small_renderer();
   EXPECT_EQ(renderer.end_of_turn(), "<|end|>");
   EXPECT_EQ(renderer.answer_lead(), "");
-  EXPECT_THAT(renderer.stop_ids(), ElementsAre(*renderer.tokenizer().token_to_id("<|eos|>"), *renderer.tokenizer().token_to_id("<|end|>")));
+  EXPECT_THAT(renderer.stop_ids(),
+              ElementsAre(*renderer.tokenizer().token_to_id("<|eos|>"), *renderer.tokenizer().token_to_id("<|end|>")));
 }
 
 TEST(Prompt, PromptAndAnswerAreTheWholeConversationsTokens) {
@@ -40,27 +41,34 @@ TEST(Prompt, PromptAndAnswerAreTheWholeConversationsTokens) {
   const std::vector<Message> messages = {{"user", "which code"}};
   EXPECT_EQ(renderer.prompt_text(messages, ""), "<|start|>user\nwhich code<|end|>\n<|start|>assistant\n");
   EXPECT_EQ(joined(renderer.prompt_ids(messages, ""), renderer.answer_ids("the note")),
-            renderer.tokenizer().encode("<|start|>user\nwhich code<|end|>\n<|start|>assistant\nthe note<|end|>", {.add_special_tokens = false}));
+            renderer.tokenizer().encode("<|start|>user\nwhich code<|end|>\n<|start|>assistant\nthe note<|end|>",
+                                        {.add_special_tokens = false}));
 }
 
 TEST(Prompt, TemplateOptionsReachTheTemplateAsJson) {
   const PromptRenderer renderer = small_renderer({.options = {{"enable_thinking", "false"}}});
-  EXPECT_THAT(renderer.prompt_text(std::vector<Message>{{"user", "a"}}, ""), EndsWith("assistant\n<think>\n\n</think>\n\n"));
+  EXPECT_THAT(renderer.prompt_text(std::vector<Message>{{"user", "a"}}, ""),
+              EndsWith("assistant\n<think>\n\n</think>\n\n"));
   EXPECT_EQ(renderer.end_of_turn(), "<|end|>");
-  EXPECT_THAT(thrown([] { small_renderer({.options = {{"enable_thinking", "no"}}}); }),
+  EXPECT_THAT(thrown([] {
+                small_renderer({.options = {{"enable_thinking", "no"}}});
+              }),
               AllOf(HasSubstr("template.options.enable_thinking"), HasSubstr("JSON")));
 }
 
 TEST(Prompt, TheConfiguredSystemMessageIsForRowsWithoutOne) {
   const PromptRenderer renderer = small_renderer({.system = "Be brief."});
-  EXPECT_THAT(renderer.prompt_text(std::vector<Message>{{"user", "a"}}, ""), StartsWith("<|start|>system\nBe brief.<|end|>"));
-  EXPECT_THAT(renderer.prompt_text(std::vector<Message>{{"system", "own"}, {"user", "a"}}, ""), StartsWith("<|start|>system\nown<|end|>"));
+  EXPECT_THAT(renderer.prompt_text(std::vector<Message>{{"user", "a"}}, ""),
+              StartsWith("<|start|>system\nBe brief.<|end|>"));
+  EXPECT_THAT(renderer.prompt_text(std::vector<Message>{{"system", "own"}, {"user", "a"}}, ""),
+              StartsWith("<|start|>system\nown<|end|>"));
 }
 
 TEST(Prompt, TheTaskPromptGoesBeforeTheLastUserMessage) {
   const std::vector<Message> messages = {{"user", "a"}, {"assistant", "b"}, {"user", "c"}};
-  EXPECT_EQ(small_renderer().prompt_text(messages, "TASK"),
-            "<|start|>user\na<|end|>\n<|start|>assistant\nb<|end|>\n<|start|>user\nTASK\nc<|end|>\n<|start|>assistant\n");
+  EXPECT_EQ(
+      small_renderer().prompt_text(messages, "TASK"),
+      "<|start|>user\na<|end|>\n<|start|>assistant\nb<|end|>\n<|start|>user\nTASK\nc<|end|>\n<|start|>assistant\n");
 }
 
 TEST(Prompt, WithoutTemplateThePromptIsPlainTextAndEosEndsTheAnswer) {
@@ -69,7 +77,8 @@ TEST(Prompt, WithoutTemplateThePromptIsPlainTextAndEosEndsTheAnswer) {
     EXPECT_FALSE(renderer.uses_chat_template());
     EXPECT_EQ(renderer.prompt_text(std::vector<Message>{{"user", "a"}}, "T"), "S\nT\na");
     const int32_t eos = *renderer.tokenizer().token_to_id("<|eos|>");
-    EXPECT_EQ(renderer.answer_ids("note"), joined(renderer.tokenizer().encode("note", {.add_special_tokens = false}), {eos}));
+    EXPECT_EQ(renderer.answer_ids("note"),
+              joined(renderer.tokenizer().encode("note", {.add_special_tokens = false}), {eos}));
     EXPECT_THAT(renderer.stop_ids(), ElementsAre(eos));
     EXPECT_EQ(renderer.template_hash(), "");
   }
@@ -77,7 +86,8 @@ TEST(Prompt, WithoutTemplateThePromptIsPlainTextAndEosEndsTheAnswer) {
 
 TEST(Prompt, ATemplateWithoutEndTokenFallsBackToEos) {
   text::TextAssets assets = small_assets();
-  assets.chat_template = text::ChatTemplate("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}", "plain template");
+  assets.chat_template =
+      text::ChatTemplate("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}", "plain template");
   const PromptRenderer renderer(assets, {});
   EXPECT_EQ(renderer.answer_ids("note").back(), *renderer.tokenizer().token_to_id("<|eos|>"));
   assets.eos.reset();
@@ -87,18 +97,22 @@ TEST(Prompt, ATemplateWithoutEndTokenFallsBackToEos) {
 TEST(Prompt, ABlankTheTemplatePutsBeforeAnswersBelongsToThemWhereTheTokenizerAddsNone) {
   text::TextAssets assets = small_assets();
   assets.chat_template = text::ChatTemplate(
-      "{% for m in messages %}{% if m.role == 'user' %}{{ '<|start|>' + m.content + ':' }}{% else %}{{ ' ' + m.content + '<|end|>' }}"
-      "{% endif %}{% endfor %}", "blank template");
+      "{% for m in messages %}{% if m.role == 'user' %}{{ '<|start|>' + m.content + ':' }}{% else %}{{ ' ' + m.content "
+      "+ '<|end|>' }}"
+      "{% endif %}{% endfor %}",
+      "blank template");
   const PromptRenderer renderer(assets, {});
   EXPECT_EQ(renderer.answer_lead(), " ");
-  EXPECT_EQ(joined(renderer.prompt_ids(std::vector<Message>{{"user", "which code"}}, ""), renderer.answer_ids("the note")),
-            renderer.tokenizer().encode("<|start|>which code: the note<|end|>", {.add_special_tokens = false}));
+  EXPECT_EQ(
+      joined(renderer.prompt_ids(std::vector<Message>{{"user", "which code"}}, ""), renderer.answer_ids("the note")),
+      renderer.tokenizer().encode("<|start|>which code: the note<|end|>", {.add_special_tokens = false}));
 }
 
 TEST(Prompt, ATemplateThatHidesTheAnswerIsAnError) {
   text::TextAssets assets = small_assets();
   assets.chat_template = text::ChatTemplate("{{ messages[0].content }}<|end|>", "odd template");
-  EXPECT_THAT(thrown([&] { PromptRenderer(assets, {}); }), AllOf(HasSubstr("odd template"), HasSubstr("`template.chat: false`")));
+  EXPECT_THAT(thrown([&] { PromptRenderer(assets, {}); }),
+              AllOf(HasSubstr("odd template"), HasSubstr("`template.chat: false`")));
 }
 
 TEST(Prompt, GenerationConfigsEndTokensStopToo) {
@@ -135,11 +149,13 @@ TEST_P(Overflow, CuttingKeepsTheScaffoldAndFillsTheLimit) {
     EXPECT_LE(static_cast<int64_t>(fitted.ids.size()), GetParam());
     EXPECT_GE(static_cast<int64_t>(fitted.ids.size()), GetParam() - 12) << "more was cut than needed";
     const std::string text = renderer_.tokenizer().decode(fitted.ids, {.skip_special_tokens = false});
-    EXPECT_THAT(text, StartsWith("<|start|>system\nRules.<|end|>\n<|start|>user\nfirst<|end|>\n<|start|>assistant\nreply<|end|>\n<|start|>user\nTASK\n"));
+    EXPECT_THAT(text, StartsWith("<|start|>system\nRules.<|end|>\n<|start|>user\nfirst<|end|>\n<|start|>"
+                                 "assistant\nreply<|end|>\n<|start|>user\nTASK\n"));
     EXPECT_THAT(text, EndsWith("TAIL<|end|>\n<|start|>assistant\n"));
     EXPECT_EQ(text.find("HEAD") != std::string::npos, rule == config::Overflow::kCutMiddle);
     EXPECT_EQ(text.find("\xEF\xBF\xBD"), std::string::npos) << "a character was cut in half";
-    EXPECT_EQ(fitted.ids, renderer_.tokenizer().encode(text, {.add_special_tokens = false})) << "not the tokens of the shortened text";
+    EXPECT_EQ(fitted.ids, renderer_.tokenizer().encode(text, {.add_special_tokens = false}))
+        << "not the tokens of the shortened text";
   }
 }
 
@@ -151,8 +167,8 @@ TEST_F(Overflow, DropAndErrorSayWhatWasFound) {
   EXPECT_TRUE(dropped.dropped);
   EXPECT_THAT(dropped.ids, testing::IsEmpty());
   EXPECT_THAT(thrown([&] { fit_prompt(renderer_, row, {}, 50, config::Overflow::kError); }),
-              AllOf(HasSubstr("made.jsonl:7"), HasSubstr(std::to_string(dropped.tokens_before) + " tokens"), HasSubstr("at most 50"),
-                    testing::Not(HasSubstr("word"))));
+              AllOf(HasSubstr("made.jsonl:7"), HasSubstr(std::to_string(dropped.tokens_before) + " tokens"),
+                    HasSubstr("at most 50"), testing::Not(HasSubstr("word"))));
 }
 
 TEST_F(Overflow, AScaffoldOverTheLimitCannotBeCut) {
@@ -166,7 +182,8 @@ TEST(Prompt, APromptThatFitsIsLeftAlone) {
   const PromptRenderer renderer = small_renderer();
   const Row row = made_row("which code", "x");
   const Ids whole = renderer.prompt_ids(row.messages, "");
-  for (const config::Overflow rule : {config::Overflow::kError, config::Overflow::kDrop, config::Overflow::kCutMiddle, config::Overflow::kCutHead}) {
+  for (const config::Overflow rule :
+       {config::Overflow::kError, config::Overflow::kDrop, config::Overflow::kCutMiddle, config::Overflow::kCutHead}) {
     const FittedPrompt fitted = fit_prompt(renderer, row, {}, static_cast<int64_t>(whole.size()), rule);
     EXPECT_EQ(fitted.ids, whole);
     EXPECT_FALSE(fitted.cut || fitted.dropped);
@@ -175,8 +192,10 @@ TEST(Prompt, APromptThatFitsIsLeftAlone) {
 
 TEST(Prompt, ARefusalOfTheTemplateNamesTheRow) {
   text::TextAssets assets = small_assets();
-  assets.chat_template = text::ChatTemplate("{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}" +
-                                                std::string(kSmallTemplate), "strict template");
+  assets.chat_template =
+      text::ChatTemplate("{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}" +
+                             std::string(kSmallTemplate),
+                         "strict template");
   const PromptRenderer renderer(assets, {});
   Row row = made_row("a", "b");
   row.messages.insert(row.messages.begin(), {"system", "S"});
@@ -196,7 +215,9 @@ struct RealModel {
   const char* prompt_end;
 };
 
-void PrintTo(const RealModel& model, std::ostream* out) { *out << model.name; }
+void PrintTo(const RealModel& model, std::ostream* out) {
+  *out << model.name;
+}
 
 class RealTemplates : public testing::TestWithParam<RealModel> {};
 
@@ -216,7 +237,8 @@ TEST_P(RealTemplates, PromptAndAnswerTokensAreTheTemplatesOwn) {
   text::Json variables = assets.template_variables;
   for (const auto& [name, value] : model.options) variables[name] = text::Json::parse(value);
   for (const std::string answer : {"J45.909", "是的，哮喘", "two words, and more", "😀"}) {
-    const text::Json conversation = {{{"role", "user"}, {"content", messages[0].content}}, {{"role", "assistant"}, {"content", answer}}};
+    const text::Json conversation = {{{"role", "user"}, {"content", messages[0].content}},
+                                     {{"role", "assistant"}, {"content", answer}}};
     std::string whole = assets.chat_template->render(conversation, {.variables = variables});
     whole.resize(whole.rfind(model.end_of_turn) + std::string(model.end_of_turn).size());
     const Ids ids = joined(renderer.prompt_ids(messages, ""), renderer.answer_ids(answer));
@@ -227,9 +249,13 @@ TEST_P(RealTemplates, PromptAndAnswerTokensAreTheTemplatesOwn) {
 
 INSTANTIATE_TEST_SUITE_P(
     Prompt, RealTemplates,
-    testing::Values(RealModel{"qwen3", "<|im_end|>", {{"enable_thinking", "false"}}, "<|im_start|>assistant\n<think>\n\n</think>\n\n"},
+    testing::Values(RealModel{"qwen3",
+                              "<|im_end|>",
+                              {{"enable_thinking", "false"}},
+                              "<|im_start|>assistant\n<think>\n\n</think>\n\n"},
                     RealModel{"llama3_1", "<|eot_id|>", {}, "<|start_header_id|>assistant<|end_header_id|>\n\n"},
-                    RealModel{"llama2", " </s>", {}, "[/INST]"}, RealModel{"gemma3", "<end_of_turn>", {}, "<start_of_turn>model\n"}),
+                    RealModel{"llama2", " </s>", {}, "[/INST]"},
+                    RealModel{"gemma3", "<end_of_turn>", {}, "<start_of_turn>model\n"}),
     [](const testing::TestParamInfo<RealModel>& info) { return info.param.name; });
 
 TEST(RealTemplatesThinking, Qwen3LeftToThinkHasTheAnswerRightAfterItsGenerationPrompt) {

@@ -15,7 +15,9 @@ using std::string_literals::operator""s;
 
 class RowFiles : public MadeFiles {
  protected:
-  RowFile read(std::string_view contents, const RowFileOptions& options = {}) { return read_row_file(write("x.jsonl", contents), options); }
+  RowFile read(std::string_view contents, const RowFileOptions& options = {}) {
+    return read_row_file(write("x.jsonl", contents), options);
+  }
 
   std::vector<int64_t> lines(const RowFile& file) {
     std::vector<int64_t> lines;
@@ -52,7 +54,8 @@ TEST_F(RowFiles, LinesAreCountedThroughBlanksAndArrays) {
 }
 
 TEST_F(RowFiles, ArrayElementsMayHoldBracketsAndEscapedQuotes) {
-  const RowFile file = read(R"([{"input": "]}\"[{,", "target": "\\"}, {"input": "x", "target": "y", "z": [[{}], {"k": []}]}])");
+  const RowFile file =
+      read(R"([{"input": "]}\"[{,", "target": "\\"}, {"input": "x", "target": "y", "z": [[{}], {"k": []}]}])");
   ASSERT_EQ(file.rows.size(), 2u);
   EXPECT_EQ(file.rows[0].messages[0].content, "]}\"[{,");
   EXPECT_EQ(file.rows[0].answer, "\\");
@@ -69,7 +72,8 @@ TEST_F(RowFiles, RowsAcrossReadBuffersAreWhole) {
   ASSERT_EQ(file.rows.size(), sizes.size());
   for (size_t i = 0; i < sizes.size(); ++i) EXPECT_EQ(file.rows[i].messages[0].content.size(), sizes[i]);
   std::string array = "[" + contents + "]";
-  for (size_t at = array.find("}\n{"); at != std::string::npos; at = array.find("}\n{", at)) array.replace(at, 3, "},{");
+  for (size_t at = array.find("}\n{"); at != std::string::npos; at = array.find("}\n{", at))
+    array.replace(at, 3, "},{");
   EXPECT_EQ(read(array).rows.size(), sizes.size());
 }
 
@@ -80,7 +84,9 @@ struct Hostile {
   std::vector<std::string> says;
 };
 
-void PrintTo(const Hostile& file, std::ostream* out) { *out << file.name; }
+void PrintTo(const Hostile& file, std::ostream* out) {
+  *out << file.name;
+}
 
 class HostileFiles : public RowFiles, public testing::WithParamInterface<Hostile> {};
 
@@ -116,12 +122,20 @@ INSTANTIATE_TEST_SUITE_P(
         Hostile{"control", kGood + qa("a\x01", "b"), 2, {"valid JSON"}},
         Hostile{"truncated", kGood + R"({"input": "SECRET", "tar)", 2, {"valid JSON", "one JSON object a line"}},
         Hostile{"pretty_printed", "{\n  \"input\": \"a\",\n  \"target\": \"b\"\n}\n", 1, {"one JSON object a line"}},
-        Hostile{"two_on_a_line", kGood + R"({"input": "a", "target": "b"} {"input": "c", "target": "d"})", 2, {"valid JSON"}},
+        Hostile{"two_on_a_line",
+                kGood + R"({"input": "a", "target": "b"} {"input": "c", "target": "d"})",
+                2,
+                {"valid JSON"}},
         Hostile{"trailing_comma", kGood + R"({"input": "a", "target": "b"},)", 2, {"valid JSON"}},
-        Hostile{"single_quotes", "{'input': 'SECRET'}", 1, {"valid JSON"}}, Hostile{"nan", R"({"input": "a", "target": "b", "x": NaN})", 1, {}},
-        Hostile{"csv", "input,target\nSECRET,b\n", 1, {"valid JSON"}}, Hostile{"gzip", "\x1f\x8b\x08\0\0"s, 1, {"NUL byte"}},
+        Hostile{"single_quotes", "{'input': 'SECRET'}", 1, {"valid JSON"}},
+        Hostile{"nan", R"({"input": "a", "target": "b", "x": NaN})", 1, {}},
+        Hostile{"csv", "input,target\nSECRET,b\n", 1, {"valid JSON"}},
+        Hostile{"gzip", "\x1f\x8b\x08\0\0"s, 1, {"NUL byte"}},
         Hostile{"long_line", kGood + qa(std::string(5000, 'x'), "b"), 2, {"too long", "4096 bytes"}},
-        Hostile{"deep", kGood + R"({"input": "a", "target": "b", "x": )" + std::string(40, '[') + std::string(40, ']') + "}", 2, {"nested too deeply"}},
+        Hostile{"deep",
+                kGood + R"({"input": "a", "target": "b", "x": )" + std::string(40, '[') + std::string(40, ']') + "}",
+                2,
+                {"nested too deeply"}},
         Hostile{"very_deep", std::string(3000, '['), 1, {"truncated"}},
         Hostile{"array_open", "[" + kGood + ",\n" + kGood, 4, {"the file is truncated"}},
         Hostile{"array_half", "[\n" + kGood + ",\n{\"input\": \"SECRET", 4, {"isn't closed", "truncated"}},
@@ -134,7 +148,8 @@ INSTANTIATE_TEST_SUITE_P(
     [](const testing::TestParamInfo<Hostile>& info) { return info.param.name; });
 
 TEST_F(RowFiles, SkippedRowsAreCountedAndTheRestIsRead) {
-  const RowFile file = read(kGood + "{bad\n" + qa("c\xFF", "d") + qa(std::string(500, 'x'), "y") + kGood, {.skip_bad = 3, .max_record_bytes = 300});
+  const RowFile file = read(kGood + "{bad\n" + qa("c\xFF", "d") + qa(std::string(500, 'x'), "y") + kGood,
+                            {.skip_bad = 3, .max_record_bytes = 300});
   EXPECT_THAT(lines(file), testing::ElementsAre(1, 5));
   ASSERT_EQ(file.bad.size(), 3u);
   EXPECT_THAT(file.bad[0].what(), HasSubstr("x.jsonl:2"));
@@ -144,11 +159,13 @@ TEST_F(RowFiles, SkippedRowsAreCountedAndTheRestIsRead) {
 
 TEST_F(RowFiles, SkippingHasACap) {
   const std::string contents = kGood + "{bad\n{bad\n{bad\n";
-  EXPECT_THAT(thrown([&] { read(contents, {.skip_bad = 2}); }), AllOf(HasSubstr("x.jsonl:4"), HasSubstr("data.max_bad")));
+  EXPECT_THAT(thrown([&] { read(contents, {.skip_bad = 2}); }),
+              AllOf(HasSubstr("x.jsonl:4"), HasSubstr("data.max_bad")));
 }
 
 TEST_F(RowFiles, AFileOfBadRowsAloneHasNoRows) {
-  EXPECT_THAT(thrown([&] { read("{bad\n{bad\n", {.skip_bad = 9}); }), AllOf(HasSubstr("no rows"), HasSubstr("2 malformed rows")));
+  EXPECT_THAT(thrown([&] { read("{bad\n{bad\n", {.skip_bad = 9}); }),
+              AllOf(HasSubstr("no rows"), HasSubstr("2 malformed rows")));
 }
 
 TEST_F(RowFiles, AFileThatCannotBeReadIsAnIoError) {

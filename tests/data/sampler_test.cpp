@@ -73,7 +73,8 @@ TEST(Sampler, SharesFollowRowsToThePowerOfOneOverTemperature) {
     for (size_t task = 0; task < sizes.size(); ++task) {
       const double expected = 1000 * std::pow(sizes[task], 1 / temperature) / total;
       EXPECT_NEAR(sampler.expected_draws()[task], expected, 1e-9);
-      EXPECT_NEAR(mean[task], expected, 0.15) << "temperature " << temperature;  // sd of the mean at most 0.5 / sqrt(200)
+      EXPECT_NEAR(mean[task], expected, 0.15)
+          << "temperature " << temperature;  // sd of the mean at most 0.5 / sqrt(200)
     }
   }
 }
@@ -127,7 +128,8 @@ TEST(Sampler, TasksWithoutSamplesTakeNoPart) {
 
 TEST(Sampler, SupervisedSharesCountDrawsTimesAnswerTokens) {
   const EncodedRows rows = made_encoded({{0, 5, 2}, {0, 5, 4}, {1, 5, 9}}, 3);
-  EXPECT_THAT(supervised_shares(rows, Sampler(rows, {})), testing::ElementsAre(testing::DoubleNear(6.0 / 15, 1e-12), testing::DoubleNear(9.0 / 15, 1e-12), 0.0));
+  EXPECT_THAT(supervised_shares(rows, Sampler(rows, {})),
+              testing::ElementsAre(testing::DoubleNear(6.0 / 15, 1e-12), testing::DoubleNear(9.0 / 15, 1e-12), 0.0));
   // Drawn equally often (1.5 draws each): 1.5 * 3 against 1.5 * 9.
   EXPECT_NEAR(supervised_shares(rows, Sampler(rows, {.temperature = 1e12}))[0], 0.25, 1e-9);
 }

@@ -1,4 +1,5 @@
-// A small byte-level tokenizer with a Qwen-shaped chat template, made in the test: real templates are tested where they were fetched.
+// A small byte-level tokenizer with a Qwen-shaped chat template, made in the test: real templates are tested where they
+// were fetched.
 #pragma once
 
 #include <memory>
@@ -14,15 +15,20 @@
 namespace moelora::data {
 
 inline constexpr const char* kSmallTemplate =
-    "{%- for message in messages %}{{ '<|start|>' + message.role + '\\n' + message.content + '<|end|>\\n' }}{%- endfor %}"
+    "{%- for message in messages %}{{ '<|start|>' + message.role + '\\n' + message.content + '<|end|>\\n' }}{%- endfor "
+    "%}"
     "{%- if add_generation_prompt %}{{ '<|start|>assistant\\n' }}"
-    "{%- if enable_thinking is defined and enable_thinking is false %}{{ '<think>\\n\\n</think>\\n\\n' }}{%- endif %}{%- endif %}";
+    "{%- if enable_thinking is defined and enable_thinking is false %}{{ '<think>\\n\\n</think>\\n\\n' }}{%- endif "
+    "%}{%- endif %}";
 
 inline text::TextAssets small_assets(bool with_template = true) {
-  const std::vector<std::string> texts = {"the quick brown fox jumps over the lazy dog, and asks which code the note belongs to",
-                                          "system user assistant question answer"};
-  const text::BpeTrainingOptions options{.vocab_size = 320, .special_tokens = {"<|eos|>", "<|start|>", "<|end|>"}, .min_frequency = 1};
-  text::TextAssets assets{.tokenizer = text::Tokenizer::from_json(text::train_byte_level_bpe(texts, options), "small tokenizer")};
+  const std::vector<std::string> texts = {
+      "the quick brown fox jumps over the lazy dog, and asks which code the note belongs to",
+      "system user assistant question answer"};
+  const text::BpeTrainingOptions options{
+      .vocab_size = 320, .special_tokens = {"<|eos|>", "<|start|>", "<|end|>"}, .min_frequency = 1};
+  text::TextAssets assets{
+      .tokenizer = text::Tokenizer::from_json(text::train_byte_level_bpe(texts, options), "small tokenizer")};
   assets.eos = text::SpecialToken{"<|eos|>", *assets.tokenizer.token_to_id("<|eos|>")};
   if (with_template) assets.chat_template = text::ChatTemplate(kSmallTemplate, "small template");
   return assets;

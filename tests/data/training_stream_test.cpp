@@ -9,10 +9,14 @@ namespace moelora::data {
 namespace {
 
 StreamOptions options(int64_t prefetch = 2) {
-  return {.sampler = {.seed = 9, .temperature = 2, .batch_size = 6}, .pack = {.tokens_per_batch = 128}, .prefetch_steps = prefetch};
+  return {.sampler = {.seed = 9, .temperature = 2, .batch_size = 6},
+          .pack = {.tokens_per_batch = 128},
+          .prefetch_steps = prefetch};
 }
 
-std::shared_ptr<const EncodedRows> rows() { return std::make_shared<EncodedRows>(made_tasks({25, 4})); }
+std::shared_ptr<const EncodedRows> rows() {
+  return std::make_shared<EncodedRows>(made_tasks({25, 4}));
+}
 
 void expect_same(const StepBatches& a, const StepBatches& b) {
   EXPECT_EQ(a.cursor, b.cursor);

@@ -1,5 +1,5 @@
-// Alpaca: {"instruction", "input", "output", "system", "history": [[question, answer], …]}. A non-empty input follows the instruction
-// after a newline, as LLaMA-Factory joins them.
+// Alpaca: {"instruction", "input", "output", "system", "history": [[question, answer], …]}. A non-empty input follows
+// the instruction after a newline, as LLaMA-Factory joins them.
 #include "data/formats/fields.h"
 #include "data/formats/readers.h"
 

@@ -29,7 +29,8 @@ std::string quoted_key(std::string_view key) {
   std::string text = "`";
   for (const char c : key.substr(0, 40)) text += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
   if (key.size() > 40) {
-    while ((static_cast<unsigned char>(key[text.size() - 1]) & 0xC0) == 0x80) text.pop_back();  // end on a whole character
+    while ((static_cast<unsigned char>(key[text.size() - 1]) & 0xC0) == 0x80)
+      text.pop_back();  // end on a whole character
     text += "…";
   }
   return text + "`";
@@ -39,7 +40,8 @@ std::string require_string(const object& object, std::string_view key) {
   const auto field = object[key];
   if (field.error()) throw RowProblem{"the key " + quoted_key(key) + " is missing", "", "a string"};
   const element value = field.value_unsafe();
-  if (!value.is_string()) throw RowProblem{"the key " + quoted_key(key) + " has the wrong type", type_of(value), "a string"};
+  if (!value.is_string())
+    throw RowProblem{"the key " + quoted_key(key) + " has the wrong type", type_of(value), "a string"};
   return std::string(value.get_string().value_unsafe());
 }
 
@@ -63,7 +65,8 @@ simdjson::dom::array require_array(const object& object, std::string_view key) {
   const auto field = object[key];
   if (field.error()) throw RowProblem{"the key " + quoted_key(key) + " is missing", "", "an array"};
   const element value = field.value_unsafe();
-  if (!value.is_array()) throw RowProblem{"the key " + quoted_key(key) + " has the wrong type", type_of(value), "an array"};
+  if (!value.is_array())
+    throw RowProblem{"the key " + quoted_key(key) + " has the wrong type", type_of(value), "an array"};
   return value.get_array().value_unsafe();
 }
 

@@ -1,4 +1,5 @@
-// Reading typed fields out of a row's JSON object; every failure is a RowProblem that names keys and types, never values.
+// Reading typed fields out of a row's JSON object; every failure is a RowProblem that names keys and types, never
+// values.
 #pragma once
 
 #include <simdjson.h>
@@ -32,8 +33,8 @@ simdjson::dom::array require_array(const simdjson::dom::object& object, std::str
 /// Throws RowProblem where an element isn't an object; `place` is "messages[2]", say.
 simdjson::dom::object as_object(const simdjson::dom::element& element, const std::string& place);
 
-/// Takes the last assistant message as the answer. Throws RowProblem where the conversation doesn't end with one or has nothing
-/// before it; `place` names the field.
+/// Takes the last assistant message as the answer. Throws RowProblem where the conversation doesn't end with one or has
+/// nothing before it; `place` names the field.
 void split_answer(std::string_view place, Row& row);
 
 }  // namespace moelora::data

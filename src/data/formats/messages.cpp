@@ -1,6 +1,6 @@
-// OpenAI chat rows: {"messages": [{"role", "content"}]}. Content is a string or a list of text parts. The last message is the
-// assistant's and becomes the answer; earlier assistant messages are history. Tool calls and other than text content aren't trained on
-// silently: they are malformed.
+// OpenAI chat rows: {"messages": [{"role", "content"}]}. Content is a string or a list of text parts. The last message
+// is the assistant's and becomes the answer; earlier assistant messages are history. Tool calls and other than text
+// content aren't trained on silently: they are malformed.
 #include "data/formats/fields.h"
 #include "data/formats/readers.h"
 
@@ -12,13 +12,16 @@ std::string content_of(const simdjson::dom::object& message, const std::string& 
   if (field.error()) throw RowProblem{place + " has no `content`", "", "a string"};
   const simdjson::dom::element content = field.value_unsafe();
   if (content.is_string()) return std::string(content.get_string().value_unsafe());
-  if (!content.is_array()) throw RowProblem{"`content` of " + place + " has the wrong type", type_of(content), "a string"};
+  if (!content.is_array())
+    throw RowProblem{"`content` of " + place + " has the wrong type", type_of(content), "a string"};
   std::string text;
-  const simdjson::dom::array parts = content.get_array().value_unsafe();  // named: the loop must not refer into a temporary
+  const simdjson::dom::array parts =
+      content.get_array().value_unsafe();  // named: the loop must not refer into a temporary
   for (const simdjson::dom::element part : parts) {
     const simdjson::dom::object object = as_object(part, "a part of " + place);
     if (require_string(object, "type") != "text") {
-      throw RowProblem{"a part of " + place + " isn't text", "another type", "text alone: images and audio aren't supported"};
+      throw RowProblem{"a part of " + place + " isn't text", "another type",
+                       "text alone: images and audio aren't supported"};
     }
     text += require_string(object, "text");
   }

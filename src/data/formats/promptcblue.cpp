@@ -1,5 +1,5 @@
-// PromptCBLUE: {"input", "target", "answer_choices": [...] | null, "task_type", "task_dataset", "sample_id"}; all but the first two are
-// fields that any format may carry.
+// PromptCBLUE: {"input", "target", "answer_choices": [...] | null, "task_type", "task_dataset", "sample_id"}; all but
+// the first two are fields that any format may carry.
 #include "data/formats/fields.h"
 #include "data/formats/readers.h"
 

@@ -4,6 +4,8 @@
 
 namespace moelora::data {
 
-void read_text(const simdjson::dom::object& object, Row& row) { row.answer = require_string(object, "text"); }
+void read_text(const simdjson::dom::object& object, Row& row) {
+  row.answer = require_string(object, "text");
+}
 
 }  // namespace moelora::data
