@@ -12,7 +12,7 @@ from structure_tasks import with_open_finding
 from text_tasks import additions, neighbours, question, scene, scene_text
 from titles import TitleReader
 
-ROWS = 240000
+ROWS = 400000
 _SAYS = {
     "inclusion": "another word for it",
     "excludes1": "a different thing",
@@ -22,6 +22,9 @@ _SAYS = {
     "also": "a second code, in any order",
 }
 _STATUS = {"present": "yes", "absent": "no", "unspecified": "open"}
+# Three in ten exercises are written out as plain text, the question learned as well as the answer: a good way to learn the words.
+_TEXT_SHARE = 0.3
+_AS_TEXT = "<|im_start|>user\n {}<|im_end|>\n<|im_start|>assistant\n {}"
 
 
 class Exercises:
@@ -69,7 +72,7 @@ class Exercises:
         wanted = draws.sample([name for name in found if found[name] != "?" or draws.chance(0.3)], 1 + draws.below(4))
         if not wanted:
             return None
-        answer = ", ".join(f"{name} = {found[name]}" for name in wanted)
+        answer = "\n ".join(f"{name} = {found[name]}" for name in wanted)
         names = ", ".join(abbreviate(name, "base", draws, 0.3) for name in wanted)
         return f"Of: {phrase(parts, 'base', draws, encounter)}\nTell: {names}", answer
 
@@ -77,7 +80,7 @@ class Exercises:
         code, parts = draws.choice(self._finding)
         if draws.chance(0.4):
             parts = with_open_finding(parts, draws)
-        answer = ", ".join(f"{_STATUS[status]} - {finding}" for finding, status in parts.findings)
+        answer = ", ".join(f"{status} = {finding}" for finding, status in parts.findings)
         return f"Signs in: {phrase(parts, 'base', draws)}", answer
 
     def copy(self, draws):
@@ -117,7 +120,7 @@ class Exercises:
         if draws.chance(0.4):
             code = draws.choice(self._codes)
             text = code.title
-        return f"Find the part: {text}", f"{self._tabular.chapter_titles[code.chapter]} > {code.section}"
+        return f"Find the part: {text}", f"{self._tabular.chapter_titles[code.chapter]}; {code.section}"
 
     def note_kind(self, draws):
         code, note = draws.choice(self._scarce if draws.chance(0.65) else self._noted)
@@ -152,30 +155,35 @@ class Exercises:
     def kinds_of(self, draws):
         code = draws.choice(self._codes)
         names = [child.title for child in code.children]
-        text = " / ".join(draws.sample(names, 4))
+        text = " | ".join(draws.sample(names, 4))
         return (f"Some kinds of: {code.title}", text) if names and len(text) <= 240 else None
 
 
 # How many of a hundred exercises are of each sort.
 MIX = (
-    ("expand", 18), ("take_apart", 16), ("findings", 6), ("copy", 8), ("continue_after", 5), ("pick", 8), ("choose", 8),
-    ("place", 9), ("note_kind", 5), ("note_text", 2), ("ask", 8), ("name_child", 5), ("kinds_of", 2),
+    ("expand", 16), ("take_apart", 14), ("findings", 6), ("copy", 12), ("continue_after", 6), ("pick", 8), ("choose", 8),
+    ("place", 8), ("note_kind", 5), ("note_text", 2), ("ask", 8), ("name_child", 5), ("kinds_of", 2),
 )  # fmt: skip
 
 
 def build(tabular, count):
-    """{"train": rows, "dev": rows}: `count` exercises to train on and 500 more."""
+    """{"exercises/train": rows, …}: `count` exercises to train on and 500 more for dev, some of both as plain text."""
     exercises = Exercises(tabular)
     sorts = [name for name, share in MIX for _ in range(share)]
-    rows, number = [], 0
-    while len(rows) < count + 500:
+    files = {f"{kind}/{where}": [] for kind in ("exercises", "text") for where in ("train", "dev")}
+    made, number = 0, 0
+    while made < count + 500:
         draws = Draws("exercise", number)
         number += 1
         name = draws.choice(sorts)
-        made = getattr(exercises, name)(draws)
-        if made:
-            text, answer = made
-            rows.append(
-                {"input": text, "target": answer, "answer_choices": None, "task_type": "text", "task_dataset": "base", "sample_id": f"{name}-{number}"}
-            )
-    return {"train": rows[500:], "dev": rows[:500]}
+        pair = getattr(exercises, name)(draws)
+        if pair is None:
+            continue
+        where = "dev" if made < 500 else "train"
+        made += 1
+        if draws.chance(_TEXT_SHARE):
+            files[f"text/{where}"].append({"text": _AS_TEXT.format(*pair), "sample_id": f"{name}-{number}"})
+        else:
+            row = {"input": pair[0], "target": pair[1], "task_dataset": "exercises", "sample_id": f"{name}-{number}"}
+            files[f"exercises/{where}"].append(row)
+    return files

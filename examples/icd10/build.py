@@ -2,7 +2,7 @@
 """Builds the demo's data: eight tasks, and on demand the exercises that its base model is trained on.
 
     python3 examples/icd10/build.py --wheel WHEEL [--out DIR]              the tasks: DIR/<task>/{train,dev,test}.jsonl
-    python3 examples/icd10/build.py --wheel WHEEL --base DIR [--rows N]    the base's exercises: DIR/{train,dev}.jsonl
+    python3 examples/icd10/build.py --wheel WHEEL --base DIR [--rows N]    the base's exercises: DIR/{exercises,text}/{train,dev}.jsonl
 
 WHEEL is simple_icd_10_cm-1.5.0-py3-none-any.whl, as `pip download --no-deps simple-icd-10-cm==1.5.0` leaves it.
 Standard library only, no network, and the same bytes every time. README.md says what is built and why.

@@ -149,7 +149,7 @@ def relation(text, models):
         course, kind = match.groups()
     pairs = [("course", course), ("site", found["site"]), ("side", found["side"].replace("unspecified", "")), ("cause", found["cause"])]
     pairs += found["extras"] + [("with", finding) for finding, status in found["findings"] if status == "present"]
-    return "\n".join(f"({kind} | {attribute} | {value})" for attribute, value in pairs if value) or NONE
+    return "\n".join(f"( {kind} | {attribute} | {value} )" for attribute, value in pairs if value) or NONE
 
 
 def event(text, models):
@@ -203,12 +203,12 @@ def closed_parts(task, train):
         fields = [(words(row["input"]), dict(part.split(": ", 1) for part in row["target"].split("; "))) for row in train]
         return {part: [(features, values[part]) for features, values in fields] for part in ("side", "encounter")}
     if task == "relation":
-        sides = re.compile(r"\| side \| (\w+)\)")
+        sides = re.compile(r"\| side \| (\w+) \)")
         return {"side": [(words(row["input"]), (sides.search(row["target"]) or [0, ""])[1]) for row in train]}
     if task == "polarity":
         examples = []
         for row in train:
-            status_of = dict(line.rsplit(": ", 1) for line in row["target"].split("\n"))
+            status_of = dict(line.strip().rsplit(": ", 1) for line in row["target"].split("\n"))
             for segment in segments(row["input"]):
                 status = next((status for finding, status in status_of.items() if finding in segment), None)
                 if status:

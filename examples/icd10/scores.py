@@ -21,6 +21,8 @@ def items_of(answer, kind):
             tuple(sorted(tuple(map(fold, part.split(":", 1))) for part in line.split(";") if ":" in part))
             for line in answer.split("\n")
         }
+    if kind == "triples":
+        return {tuple(map(fold, line.strip(" ()").split("|"))) for line in answer.split("\n") if line.strip()}
     return {fold(line) for line in answer.split("\n") if line.strip()}
 
 

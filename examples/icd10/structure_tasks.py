@@ -4,6 +4,7 @@ The three share their inputs, row by row, and answer under opposing conventions:
   relation  triples of what is there; findings that are absent or open, open sides and encounters are left out
   event     one line with all four fields; findings are left out, an open side is written `unspecified`
   polarity  every finding with its status; site, side and everything else left out
+A word always follows a space, at a line's start too: it is then the same token as in the input, and a small model can copy it.
 Event and relation share injuries, polarity and relation share titles with findings.
 """
 
@@ -21,7 +22,7 @@ def relation_answer(parts):
     triples = []
 
     def add(attribute, value):
-        triples.append(f"({parts.what} | {attribute} | {value})")
+        triples.append(f"( {parts.what} | {attribute} | {value} )")
 
     if parts.course:
         add("course", parts.course)
@@ -45,7 +46,7 @@ def event_answer(parts, encounter):
 
 
 def polarity_answer(parts):
-    return "\n".join(f"{finding}: {status}" for finding, status in parts.findings)
+    return "\n ".join(f"{finding}: {status}" for finding, status in parts.findings)
 
 
 def with_open_finding(parts, draws):
