@@ -7,7 +7,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "adapters/model.h"
@@ -17,8 +16,8 @@
 namespace moelora::generate {
 
 struct Request {
-  int64_t id = 0;    // the caller's; no two unfinished requests share one
-  int64_t task = 0;  // index among the adapters' tasks (AdapterSet::task_index); 0 for a model without adapters
+  int64_t id = 0;               // the caller's; no two unfinished requests share one
+  int64_t task = 0;             // AdapterSet::task_index; 0 for a model without adapters
   std::vector<int32_t> prompt;  // PromptRenderer::prompt_ids
   int64_t max_new_tokens = 0;
   Sampling sampling;
@@ -34,10 +33,10 @@ struct Completion {
 struct EngineOptions {
   int64_t batch_size = 16;         // sequences decoded together
   int64_t tokens_per_step = 2048;  // rows of one forward, at least batch_size: longer prompts are read in pieces
-  int64_t cache_tokens =
-      0;  // positions (prompts and max_new_tokens) that unfinished sequences hold together; 0: no bound
-  std::vector<int64_t> stop_ids;                            // PromptRenderer::stop_ids
-  std::function<void(int64_t id, int32_t token)> on_token;  // each token as it is written, stop tokens left out
+  int64_t cache_tokens = 0;        // positions that unfinished sequences may come to fill together; 0: no bound
+  std::vector<int64_t> stop_ids;   // PromptRenderer::stop_ids
+  /// Each token as it is written, stop tokens left out. Must not call the engine.
+  std::function<void(int64_t id, int32_t token)> on_token;
 };
 
 /// What an engine has done so far.

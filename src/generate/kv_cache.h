@@ -21,18 +21,16 @@ class SequenceCache {
   void append(int64_t layer, const at::Tensor& k, const at::Tensor& v);
 
   /// All positions of a layer so far, [length, kv_heads, head_dim]; views.
-  at::Tensor keys(int64_t layer) const { return part(layer, 0); }
-  at::Tensor values(int64_t layer) const { return part(layer, 1); }
+  at::Tensor keys(int64_t layer) const { return keys_.at(layer).narrow(0, 0, lengths_[layer]); }
+  at::Tensor values(int64_t layer) const { return values_.at(layer).narrow(0, 0, lengths_[layer]); }
 
-  int64_t length(int64_t layer) const { return lengths_[layer]; }
   int64_t capacity() const { return capacity_; }
 
  private:
-  at::Tensor part(int64_t layer, int64_t which) const;
-
   int64_t capacity_;
   std::vector<int64_t> lengths_;  // [layers]
-  at::Tensor storage_;            // [layers, 2, capacity, kv_heads, head_dim], made by the first append
+  // A layer's [capacity, kv_heads, head_dim], parts of one block that the first append makes.
+  std::vector<at::Tensor> keys_, values_;
 };
 
 /// One step's sequences over their caches: new rows are appended to the cache, then see all of it that is causal.

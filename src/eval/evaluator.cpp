@@ -1,0 +1,278 @@
+#include "eval/evaluator.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <span>
+#include <utility>
+
+#include "adapters/model.h"
+#include "core/error.h"
+#include "core/utf8.h"
+#include "data/encode.h"
+#include "eval/baselines.h"
+#include "generate/engine.h"
+
+namespace moelora::eval {
+namespace {
+
+constexpr int64_t kTokensPerStep = 2048;
+
+EvalRow to_eval_row(const data::Row& row) {
+  EvalRow out{.id = row.id, .gold = row.answer, .choices = row.answer_choices};
+  if (out.id.empty() && row.file)
+    out.id = std::filesystem::path(*row.file).filename().string() + ":" + std::to_string(row.line);
+  for (const data::Message& message : row.messages) {
+    if (message.role != "system") out.prompt += (out.prompt.empty() ? "" : "\n") + message.content;
+  }
+  return out;
+}
+
+std::vector<EvalRow> to_eval_rows(const std::vector<data::Row>& rows) {
+  std::vector<EvalRow> out;
+  for (const data::Row& row : rows) out.push_back(to_eval_row(row));
+  return out;
+}
+
+bool scores_labels(const std::string& metric) {
+  return metric == "accuracy" || metric == "macro_f1";
+}
+
+std::vector<std::string> labels_of(const data::Task& task) {
+  if (!task.settings.labels.empty()) return task.settings.labels;
+  std::set<std::string> labels;
+  for (const data::Row& row : task.of(data::Split::kTrain)) labels.emplace(trim(row.answer));
+  return {labels.begin(), labels.end()};
+}
+
+std::vector<MetricSpec> specs_of(const data::Task& task) {
+  const std::string where = "tasks." + task.name + ".metric";
+  std::vector<MetricSpec> specs =
+      parse_metric_specs(task.settings.metric ? *task.settings.metric : default_metric(task.task_type(), where), where);
+  for (MetricSpec& spec : specs) {
+    if (scores_labels(spec.name)) spec.options.labels = labels_of(task);
+  }
+  return specs;
+}
+
+/// One task's rows to be answered, and the answers as they come.
+struct TaskWork {
+  std::string name;
+  const data::Task* task = nullptr;
+  int64_t adapter_task = 0;
+  int64_t max_new_tokens = 0;
+  std::vector<MetricSpec> specs;
+  std::vector<EvalRow> rows;
+  std::vector<std::vector<int32_t>> prompts;  // a row each; empty where dropped
+  std::vector<std::string> answers;           // a row each
+  std::vector<Comparison> comparisons;
+  data::TaskTokens stats;
+};
+
+/// At most `most` (0: all) evenly spaced rows.
+std::vector<data::Row> chosen_rows(const std::vector<data::Row>& rows, int64_t most) {
+  const int64_t all = std::ssize(rows), kept = most > 0 ? std::min(all, most) : all;
+  std::vector<data::Row> chosen;
+  for (int64_t i = 0; i < kept; ++i) chosen.push_back(rows[i * all / kept]);
+  return chosen;
+}
+
+void check_gold(const MetricSpec& spec, const std::string& where, const std::vector<data::Row>& rows,
+                const std::vector<EvalRow>& eval_rows) {
+  const std::unique_ptr<Metric> metric = make_metric(spec.name, spec.options, where);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    try {
+      metric->check(eval_rows[i]);
+    } catch (const Error& error) {
+      ErrorDetails details = error.details();
+      details.where = rows[i].where();
+      throw Error(error.kind(), std::move(details));
+    }
+  }
+}
+
+MetricResult result_of(const MetricSpec& spec, std::span<const EvalRow> rows, std::span<const std::string> answers,
+                       std::vector<RowScore>* scores = nullptr) {
+  const std::unique_ptr<Metric> metric = make_metric(spec.name, spec.options);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const RowScore score = metric->add(rows[i], answers[i]);
+    if (scores) scores->push_back(score);
+  }
+  return metric->result();
+}
+
+/// The baselines of a task's first metric.
+std::vector<Comparison> baselines_of(const TaskWork& work, uint64_t seed) {
+  const MetricSpec& spec = work.specs[0];
+  const std::vector<EvalRow> train = to_eval_rows(work.task->of(data::Split::kTrain));
+  std::vector<Comparison> comparisons;
+  for (const std::string& name : baselines_for_metric(spec.name)) {
+    const std::vector<std::string> answers = baseline_answers(
+        name, train, work.rows, {.seed = seed, .unit = spec.options.unit, .source_prefix = spec.options.source_prefix});
+    comparisons.push_back({name, result_of(spec, work.rows, answers).score});
+  }
+  return comparisons;
+}
+
+class Preparation {
+ public:
+  Preparation(const adapters::Model& model, const data::Dataset& dataset, data::Split split,
+              const data::PromptRenderer& renderer, const EvaluateOptions& options)
+      : model_(model), dataset_(dataset), split_(split), renderer_(renderer), options_(options) {}
+
+  /// Everything that can be wrong is found here.
+  std::vector<TaskWork> prepare() const {
+    std::vector<TaskWork> work;
+    for (const data::Task& task : tasks()) work.push_back(prepare(task));
+    return work;
+  }
+
+ private:
+  std::vector<std::reference_wrapper<const data::Task>> tasks() const {
+    std::vector<std::reference_wrapper<const data::Task>> tasks;
+    for (const std::string& name : options_.tasks) dataset_.task_index(name);
+    for (const data::Task& task : dataset_.tasks) {
+      const bool named = std::ranges::find(options_.tasks, task.name) != options_.tasks.end();
+      if (named && task.of(split_).empty()) fail_without_rows("task " + task.name);
+      if (named || (options_.tasks.empty() && !task.of(split_).empty())) tasks.emplace_back(task);
+    }
+    if (tasks.empty()) fail_without_rows("evaluation");
+    return tasks;
+  }
+
+  [[noreturn]] void fail_without_rows(std::string where) const {
+    throw Error(ErrorKind::kData, {.where = std::move(where),
+                                   .problem = "there are no " + std::string(data::split_name(split_)) + " rows"});
+  }
+
+  TaskWork prepare(const data::Task& task) const {
+    TaskWork work{.name = task.name, .task = &task};
+    if (model_.adapters) work.adapter_task = model_.adapters->task_index(task.name);
+    work.max_new_tokens = task.settings.max_new_tokens.value_or(options_.eval.max_new_tokens);
+    work.specs = specs_of(task);
+
+    data::Dataset chosen{.config = dataset_.config};
+    chosen.tasks.push_back({.name = task.name, .settings = task.settings});
+    std::vector<data::Row>& rows = chosen.tasks[0].rows[static_cast<size_t>(split_)];
+    rows = chosen_rows(task.of(split_), options_.eval.rows);
+    work.rows = to_eval_rows(rows);
+    for (const MetricSpec& spec : work.specs) check_gold(spec, "tasks." + task.name + ".metric", rows, work.rows);
+
+    if (options_.baselines) work.comparisons = baselines_of(work, options_.seed);
+
+    const data::EncodedRows encoded =
+        data::encode_prompts(chosen, split_, renderer_, prompt_limit(task, work.max_new_tokens));
+    work.stats = encoded.stats()[0];
+    work.prompts.resize(rows.size());
+    work.answers.resize(rows.size());
+    for (int64_t i = 0; i < encoded.size(); ++i) {
+      const std::span<const int32_t> prompt = encoded.prompt(i);
+      work.prompts[encoded.row(i)].assign(prompt.begin(), prompt.end());
+    }
+    return work;
+  }
+
+  int64_t prompt_limit(const data::Task& task, int64_t max_new_tokens) const {
+    const int64_t context = model_.decoder->config().max_positions;
+    if (max_new_tokens >= context) {
+      throw Error(ErrorKind::kLimit, {.where = "task " + task.name,
+                                      .problem = "max_new_tokens leave no room for a prompt in the model's context",
+                                      .found = std::to_string(max_new_tokens),
+                                      .expected = "less than " + std::to_string(context)});
+    }
+    return std::min(dataset_.config.max_length, context - max_new_tokens);
+  }
+
+  const adapters::Model& model_;
+  const data::Dataset& dataset_;
+  data::Split split_;
+  const data::PromptRenderer& renderer_;
+  const EvaluateOptions& options_;
+};
+
+/// Fills the answers, in batches that mix all tasks.
+generate::EngineCounts answer(const adapters::Model& model, const data::PromptRenderer& renderer,
+                              const EvaluateOptions& options, std::vector<TaskWork>* work) {
+  std::vector<std::pair<size_t, size_t>> places;  // by request id: task, row
+  std::vector<generate::Request> requests;
+  int64_t rows = 0;
+  for (size_t task = 0; task < work->size(); ++task) {
+    const TaskWork& one = (*work)[task];
+    rows += std::ssize(one.rows);
+    for (size_t row = 0; row < one.rows.size(); ++row) {
+      if (one.prompts[row].empty()) continue;
+      requests.push_back({.id = std::ssize(places),
+                          .task = one.adapter_task,
+                          .prompt = one.prompts[row],
+                          .max_new_tokens = one.max_new_tokens});
+      places.emplace_back(task, row);
+    }
+  }
+  // The longest first: memory is at its largest at the beginning, and the last ones to run are short.
+  std::ranges::stable_sort(requests, std::greater(), [](const generate::Request& one) { return one.prompt.size(); });
+
+  const std::span<const int64_t> stop_ids = renderer.stop_ids();
+  generate::Engine engine(model, {.batch_size = options.eval.batch_size,
+                                  .tokens_per_step = std::max(kTokensPerStep, options.eval.batch_size),
+                                  .stop_ids = {stop_ids.begin(), stop_ids.end()}});
+  int64_t done = rows - std::ssize(requests);
+  engine.run_all(std::move(requests), [&](const generate::Completion& completion) {
+    const auto [task, row] = places[completion.id];
+    const std::string text = renderer.tokenizer().decode(completion.tokens, {.skip_special_tokens = true});
+    (*work)[task].answers[row] = trim(text);
+    if (options.on_row) options.on_row(++done, rows);
+  });
+  return engine.counts();
+}
+
+TaskReport report_of(const TaskWork& work, const data::PromptRenderer& renderer, const EvaluateOptions& options) {
+  TaskReport report{.task = work.name};
+  std::vector<RowScore> scores;
+  report.result = result_of(work.specs[0], work.rows, work.answers, &scores);
+  for (size_t i = 1; i < work.specs.size(); ++i)
+    report.further.push_back(result_of(work.specs[i], work.rows, work.answers));
+  for (size_t i = 0; i < work.rows.size(); ++i) {
+    RowPrediction& row = report.rows.emplace_back();
+    row.id = work.rows[i].id;
+    row.prompt_tokens = std::ssize(work.prompts[i]);
+    row.gold = work.rows[i].gold;
+    row.prediction = work.answers[i];
+    row.score = scores[i];
+    if (options.keep_prompts) row.prompt = renderer.tokenizer().decode(work.prompts[i], {.skip_special_tokens = false});
+  }
+  report.comparisons = work.comparisons;
+  return report;
+}
+
+}  // namespace
+
+Evaluation evaluate(const adapters::Model& model, const data::Dataset& dataset, data::Split split,
+                    const data::PromptRenderer& renderer, const EvaluateOptions& options) {
+  std::vector<TaskWork> work = Preparation(model, dataset, split, renderer, options).prepare();
+  const auto begin = std::chrono::steady_clock::now();
+  const generate::EngineCounts counts = answer(model, renderer, options, &work);
+  Evaluation evaluation{.prompt_tokens = counts.prompt_tokens, .new_tokens = counts.new_tokens};
+  evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+
+  Report& report = evaluation.report;
+  report.facts.emplace_back("split", data::split_name(split));
+  int64_t cut = 0, dropped = 0;
+  for (const TaskWork& one : work) {
+    report.tasks.push_back(report_of(one, renderer, options));
+    cut += one.stats.cut;
+    dropped += one.stats.dropped;
+  }
+  if (cut > 0) report.facts.emplace_back("prompts cut to fit", std::to_string(cut));
+  if (dropped > 0) report.facts.emplace_back("prompts dropped, too long", std::to_string(dropped));
+  return evaluation;
+}
+
+std::map<std::string, double> task_scores(const Report& report) {
+  std::map<std::string, double> scores;
+  for (const TaskReport& task : report.tasks) scores[task.task] = task.result.score;
+  return scores;
+}
+
+}  // namespace moelora::eval
