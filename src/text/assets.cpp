@@ -32,8 +32,9 @@ Json read_optional_object(const std::filesystem::path& path) {
     throw Error(ErrorKind::kModel, {.where = path.string(), .problem = "not valid JSON", .found = error.what()});
   }
   if (!value.is_object()) {
-    throw Error(ErrorKind::kModel,
-                {.where = path.string(), .problem = "not a JSON object", .found = value.type_name(), .expected = "an object"});
+    throw Error(
+        ErrorKind::kModel,
+        {.where = path.string(), .problem = "not a JSON object", .found = value.type_name(), .expected = "an object"});
   }
   return value;
 }
@@ -68,8 +69,8 @@ TemplateSources templates_of_config(const Json& config, const std::filesystem::p
   if (!found->is_array()) refuse("`chat_template` is not a template", *found);
   std::vector<std::string> names;
   for (const Json& entry : *found) {
-    const bool is_template = entry.is_object() && entry.contains("name") && entry["name"].is_string() && entry.contains("template") &&
-                             entry["template"].is_string();
+    const bool is_template = entry.is_object() && entry.contains("name") && entry["name"].is_string() &&
+                             entry.contains("template") && entry["template"].is_string();
     if (!is_template) refuse("an entry of `chat_template` is not a named template", entry);
     names.push_back(entry["name"]);
     result[names.back()] = {entry["template"], where + " (chat_template `" + names.back() + "`)"};
@@ -95,7 +96,8 @@ std::optional<SpecialToken> special_token(const Tokenizer& tokenizer, const Json
   SpecialToken token{.text = *found};
   const std::optional<int32_t> id = tokenizer.token_to_id(token.text);
   if (!id) {
-    throw Error(ErrorKind::kModel, {.where = tokenizer.name(), .problem = "the vocabulary has no `" + token.text + "`, its " + name});
+    throw Error(ErrorKind::kModel,
+                {.where = tokenizer.name(), .problem = "the vocabulary has no `" + token.text + "`, its " + name});
   }
   token.id = *id;
   return token;
@@ -114,7 +116,8 @@ TextAssets load_text_assets(const std::filesystem::path& model_dir) {
   TemplateSources templates = templates_of_files(model_dir);
   if (templates.empty()) templates = templates_of_config(config, config_path);
 
-  TextAssets assets{.tokenizer = Tokenizer(internal::make_tokenizer(contents, special.settings.dump(), tokenizer_path.string()))};
+  TextAssets assets{
+      .tokenizer = Tokenizer(internal::make_tokenizer(contents, special.settings.dump(), tokenizer_path.string()))};
   assets.bos = special_token(assets.tokenizer, special.named, "bos_token");
   assets.eos = special_token(assets.tokenizer, special.named, "eos_token");
   assets.pad = special_token(assets.tokenizer, special.named, "pad_token");

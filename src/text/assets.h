@@ -30,8 +30,8 @@ struct TextAssets {
   Json template_variables = Json::object();
 };
 
-/// Reads tokenizer.json (required), tokenizer_config.json, special_tokens_map.json and chat_template.jinja, which wins over
-/// tokenizer_config.json's chat_template. Throws Error(kModel) naming the file and what is wrong with it.
+/// Reads tokenizer.json (required), tokenizer_config.json, special_tokens_map.json and chat_template.jinja, which wins
+/// over tokenizer_config.json's chat_template. Throws Error(kModel) naming the file and what is wrong with it.
 TextAssets load_text_assets(const std::filesystem::path& model_dir);
 
 }  // namespace moelora::text

@@ -16,8 +16,8 @@ struct FreeTemplate {
   void operator()(MoeloraTemplate* chat_template) const { moelora_template_free(chat_template); }
 };
 
-/// What transformers does to a message before rendering: keys that are null are dropped, and reasoning goes by the three names that
-/// templates read it under.
+/// What transformers does to a message before rendering: keys that are null are dropped, and reasoning goes by the
+/// three names that templates read it under.
 Json prepared(const Json& message) {
   static constexpr std::array kReasoningNames = {"reasoning_content", "thinking", "reasoning"};
   const Json* reasoning = nullptr;
@@ -39,10 +39,12 @@ Json prepared(const Json& message) {
 
 Json prepared_messages(const Json& messages) {
   const auto refuse = [](std::string where, std::string problem, const Json& found) {
-    throw Error(ErrorKind::kData, {.where = std::move(where), .problem = std::move(problem), .found = found.type_name()});
+    throw Error(ErrorKind::kData,
+                {.where = std::move(where), .problem = std::move(problem), .found = found.type_name()});
   };
   if (!messages.is_array()) refuse("messages", "not an array", messages);
-  if (messages.empty()) throw Error(ErrorKind::kData, {.where = "messages", .problem = "empty", .expected = "at least one message"});
+  if (messages.empty())
+    throw Error(ErrorKind::kData, {.where = "messages", .problem = "empty", .expected = "at least one message"});
   Json result = Json::array();
   for (size_t i = 0; i < messages.size(); ++i) {
     if (!messages[i].is_object()) refuse("message " + std::to_string(i), "not an object", messages[i]);
@@ -63,7 +65,8 @@ Json context_of(const Json& messages, const RenderOptions& options) {
   context.emplace("documents", nullptr);
   for (const char* name : {"messages", "tools", "add_generation_prompt"}) {
     if (context.contains(name)) {
-      throw Error(ErrorKind::kConfig, {.where = "template variables", .problem = "`" + std::string(name) + "` is not a variable to be set"});
+      throw Error(ErrorKind::kConfig, {.where = "template variables",
+                                       .problem = "`" + std::string(name) + "` is not a variable to be set"});
     }
   }
   context["messages"] = prepared_messages(messages);
@@ -105,24 +108,33 @@ std::string ChatTemplate::render(const Json& messages, const RenderOptions& opti
     throw Error(ErrorKind::kData, {.where = "messages", .problem = "a text is not valid UTF-8"});
   }
   Bytes text, message;
-  const MoeloraStatus status = moelora_template_render(state_->compiled.get(), slice(context), text.out(), message.out());
+  const MoeloraStatus status =
+      moelora_template_render(state_->compiled.get(), slice(context), text.out(), message.out());
   switch (status) {
     case MOELORA_OK:
       return text.str();
     case MOELORA_RAISED:
-      throw Error(ErrorKind::kData, {.where = name(), .problem = "the chat template refuses the messages: " + message.str()});
+      throw Error(ErrorKind::kData,
+                  {.where = name(), .problem = "the chat template refuses the messages: " + message.str()});
     case MOELORA_LIMIT:
       throw Error(ErrorKind::kLimit, {.where = name(), .problem = "the chat template " + message.str()});
     case MOELORA_BAD_ARGUMENT:
-      throw Error(ErrorKind::kData, {.where = "messages", .problem = "can't be given to the chat template", .found = message.str()});
+      throw Error(ErrorKind::kData,
+                  {.where = "messages", .problem = "can't be given to the chat template", .found = message.str()});
     default:
       throw Error(internal::kind_of(status),
                   {.where = name(), .problem = "the chat template fails on these messages", .found = message.str()});
   }
 }
 
-const std::string& ChatTemplate::source() const { return state_->source; }
-const std::string& ChatTemplate::name() const { return state_->name; }
-const std::string& ChatTemplate::hash() const { return state_->hash; }
+const std::string& ChatTemplate::source() const {
+  return state_->source;
+}
+const std::string& ChatTemplate::name() const {
+  return state_->name;
+}
+const std::string& ChatTemplate::hash() const {
+  return state_->hash;
+}
 
 }  // namespace moelora::text

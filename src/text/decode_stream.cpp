@@ -12,17 +12,21 @@ namespace {
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 /// Whether a byte-fallback decoder reads the token as one byte: "<0xE4>".
-bool is_byte_token(std::string_view token) { return token.size() == 6 && token.starts_with("<0x") && token.ends_with('>'); }
+bool is_byte_token(std::string_view token) {
+  return token.size() == 6 && token.starts_with("<0x") && token.ends_with('>');
+}
 
 }  // namespace
 
-/// The window holds the tokens of the last piece, which give the decoder its context (a leading space is dropped only at the start
-/// of a text), and those after it. Decoding it, less `given`, is what has not been given out yet.
+/// The window holds the tokens of the last piece, which give the decoder its context (a leading space is dropped only
+/// at the start of a text), and those after it. Decoding it, less `given`, is what has not been given out yet.
 ///
 /// What later tokens can still change:
-/// - the last character where it is U+FFFD: perhaps the beginning of a character whose other bytes are to come. Earlier ones are
+/// - the last character where it is U+FFFD: perhaps the beginning of a character whose other bytes are to come. Earlier
+/// ones are
 ///   certain: UTF-8 decoding replaces each ill-formed sequence by itself;
-/// - a run of byte-fallback tokens (<0xE4> …), as a whole: it decodes to its characters if all of it is valid, else to one U+FFFD a
+/// - a run of byte-fallback tokens (<0xE4> …), as a whole: it decodes to its characters if all of it is valid, else to
+/// one U+FFFD a
 ///   byte. So a run is given out with the token that ends it.
 struct DecodeStream::State {
   Tokenizer tokenizer;

@@ -9,8 +9,9 @@
 
 namespace moelora::text {
 
-/// The pieces of push() and the last one of finish(), concatenated, equal Tokenizer::decode of all ids. Every piece is valid UTF-8:
-/// a character whose bytes are spread over several tokens comes out whole, with the last of them. One stream, one thread.
+/// The pieces of push() and the last one of finish(), concatenated, equal Tokenizer::decode of all ids. Every piece is
+/// valid UTF-8: a character whose bytes are spread over several tokens comes out whole, with the last of them. One
+/// stream, one thread.
 class DecodeStream {
  public:
   DecodeStream(const Tokenizer& tokenizer, DecodeOptions options);

@@ -1,4 +1,5 @@
-// What the sources of this folder share to call the Rust library: owned buffers, statuses turned into errors. Internal to src/text.
+// What the sources of this folder share to call the Rust library: owned buffers, statuses turned into errors. Internal
+// to src/text.
 #pragma once
 
 #include <cstdint>
@@ -36,13 +37,17 @@ class Ids {
   MoeloraIds* out() { return &ids_; }
   const int32_t* begin() const { return ids_.data; }
   const int32_t* end() const { return ids_.data + ids_.size; }
-  std::vector<int32_t> vector() const { return ids_.size == 0 ? std::vector<int32_t>() : std::vector<int32_t>(begin(), end()); }
+  std::vector<int32_t> vector() const {
+    return ids_.size == 0 ? std::vector<int32_t>() : std::vector<int32_t>(begin(), end());
+  }
 
  private:
   MoeloraIds ids_{nullptr, 0, 0};
 };
 
-inline MoeloraSlice slice(std::string_view text) { return {text.data(), text.size()}; }
+inline MoeloraSlice slice(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 /// The kind that a status means where the caller knows nothing better.
 ErrorKind kind_of(MoeloraStatus status);

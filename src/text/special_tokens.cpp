@@ -12,7 +12,8 @@ namespace moelora::text::internal {
 namespace {
 
 /// The names transformers hands to templates, in its order.
-constexpr std::array kNames = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+constexpr std::array kNames = {"bos_token", "eos_token", "unk_token", "sep_token",
+                               "pad_token", "cls_token", "mask_token"};
 
 /// A token with the file and key it stands in.
 struct Source {
@@ -20,7 +21,8 @@ struct Source {
   std::string key;
 };
 
-/// The token's properties as moelora_tokenizer_new takes them. Those of a bare string are unknown, except that it is special.
+/// The token's properties as moelora_tokenizer_new takes them. Those of a bare string are unknown, except that it is
+/// special.
 Json token_setting(const Json& token, const Source& source) {
   if (token.is_string()) return {{"content", token}, {"special", true}};
   if (!token.is_object() || !token.contains("content") || !token["content"].is_string()) {
@@ -47,8 +49,9 @@ bool flag_of(const Json& config, const char* name, const std::filesystem::path& 
   const auto found = config.find(name);
   if (found == config.end() || found->is_null()) return false;
   if (!found->is_boolean()) {
-    throw Error(ErrorKind::kModel,
-                {.where = path.string(), .problem = "`" + std::string(name) + "` is not true or false", .found = found->type_name()});
+    throw Error(ErrorKind::kModel, {.where = path.string(),
+                                    .problem = "`" + std::string(name) + "` is not true or false",
+                                    .found = found->type_name()});
   }
   return found->get<bool>();
 }
@@ -58,8 +61,9 @@ std::vector<Json> added_tokens(const Json& config, const std::filesystem::path& 
   const auto found = config.find("added_tokens_decoder");
   if (found == config.end() || found->is_null()) return {};
   if (!found->is_object()) {
-    throw Error(ErrorKind::kModel,
-                {.where = path.string(), .problem = "`added_tokens_decoder` is not an object", .found = found->type_name()});
+    throw Error(
+        ErrorKind::kModel,
+        {.where = path.string(), .problem = "`added_tokens_decoder` is not an object", .found = found->type_name()});
   }
   std::vector<std::pair<int64_t, Json>> tokens;
   for (const auto& [id_text, token] : found->items()) {
@@ -67,8 +71,9 @@ std::vector<Json> added_tokens(const Json& config, const std::filesystem::path& 
     const char* end = id_text.data() + id_text.size();
     const auto [last, error] = std::from_chars(id_text.data(), end, id);
     if (error != std::errc() || last != end || id < 0) {
-      throw Error(ErrorKind::kModel,
-                  {.where = path.string(), .problem = "a key of `added_tokens_decoder` is not a token id", .found = id_text});
+      throw Error(
+          ErrorKind::kModel,
+          {.where = path.string(), .problem = "a key of `added_tokens_decoder` is not a token id", .found = id_text});
     }
     tokens.emplace_back(id, token_setting(token, {path, "added_tokens_decoder." + id_text}));
   }
@@ -84,7 +89,8 @@ SpecialTokens combine_special_tokens(const Json& config, const std::filesystem::
                                      const std::filesystem::path& map_path) {
   SpecialTokens result;
   std::vector<Json> added = added_tokens(config, config_path);
-  // special_tokens_map.json counts only beside a configuration of the old kind, which has no added_tokens_decoder; there it wins.
+  // special_tokens_map.json counts only beside a configuration of the old kind, which has no added_tokens_decoder;
+  // there it wins.
   const bool use_map = !config.contains("added_tokens_decoder");
   const auto add_special = [&added](Json setting) {
     setting["special"] = true;
@@ -113,7 +119,8 @@ SpecialTokens combine_special_tokens(const Json& config, const std::filesystem::
   };
   for (const auto& [key, token] : config.items()) {
     const bool standard = std::find(kNames.begin(), kNames.end(), key) != kNames.end();
-    if (key.ends_with("_token") && !standard && (token.is_string() || token.is_object())) add_named(key, token, {config_path, key});
+    if (key.ends_with("_token") && !standard && (token.is_string() || token.is_object()))
+      add_named(key, token, {config_path, key});
   }
   // The newer name for the others wins where it is not empty.
   for (const char* name : {"extra_special_tokens", "additional_special_tokens"}) {

@@ -1,4 +1,5 @@
-// The special tokens of tokenizer_config.json and special_tokens_map.json, as transformers combines them. Internal to src/text.
+// The special tokens of tokenizer_config.json and special_tokens_map.json, as transformers combines them. Internal to
+// src/text.
 #pragma once
 
 #include <filesystem>
@@ -17,8 +18,8 @@ struct SpecialTokens {
   Json settings = Json::object();
 };
 
-/// config: tokenizer_config.json; map: special_tokens_map.json; both {} where there is no file. Throws Error(kModel) for a token that
-/// is neither a string nor an object with `content`.
+/// config: tokenizer_config.json; map: special_tokens_map.json; both {} where there is no file. Throws Error(kModel)
+/// for a token that is neither a string nor an object with `content`.
 SpecialTokens combine_special_tokens(const Json& config, const std::filesystem::path& config_path, const Json& map,
                                      const std::filesystem::path& map_path);
 

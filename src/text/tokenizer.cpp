@@ -10,11 +10,15 @@
 namespace moelora::text {
 namespace internal {
 
-std::shared_ptr<const TokenizerHandle> make_tokenizer(std::string_view contents, std::string_view settings, std::string name) {
+std::shared_ptr<const TokenizerHandle> make_tokenizer(std::string_view contents, std::string_view settings,
+                                                      std::string name) {
   const auto check = [&name](MoeloraStatus status, const Bytes& message) {
     if (status == MOELORA_OK) return;
-    throw Error(status == MOELORA_INTERNAL ? ErrorKind::kInternal : ErrorKind::kModel,
-                {.where = name, .problem = "can't be used as a tokenizer", .found = message.str(), .expected = "a tokenizer.json"});
+    // A panic, too, is the file's: `tokenizers` panics on some that contradict themselves.
+    throw Error(ErrorKind::kModel, {.where = name,
+                                    .problem = "can't be used as a tokenizer",
+                                    .found = message.str(),
+                                    .expected = "a tokenizer.json"});
   };
   auto handle = std::make_shared<TokenizerHandle>();
   Bytes message;
@@ -72,15 +76,17 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions opti
   return ids.vector();
 }
 
-std::vector<std::vector<int32_t>> Tokenizer::encode_batch(std::span<const std::string> texts, EncodeOptions options) const {
+std::vector<std::vector<int32_t>> Tokenizer::encode_batch(std::span<const std::string> texts,
+                                                          EncodeOptions options) const {
   std::vector<MoeloraSlice> inputs;
   inputs.reserve(texts.size());
   for (const std::string& text : texts) inputs.push_back(slice(text));
   Ids ids, ends;
   Bytes message;
   size_t bad_text = 0;
-  const MoeloraStatus status = moelora_tokenizer_encode(handle_->tokenizer.get(), inputs.data(), inputs.size(), options.add_special_tokens,
-                                                        ids.out(), ends.out(), &bad_text, message.out());
+  const MoeloraStatus status =
+      moelora_tokenizer_encode(handle_->tokenizer.get(), inputs.data(), inputs.size(), options.add_special_tokens,
+                               ids.out(), ends.out(), &bad_text, message.out());
   if (status != MOELORA_OK) {
     throw Error(internal::kind_of(status),
                 {.where = "text " + std::to_string(bad_text), .problem = "can't be tokenised", .found = message.str()});
@@ -97,10 +103,11 @@ std::vector<std::vector<int32_t>> Tokenizer::encode_batch(std::span<const std::s
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, DecodeOptions options) const {
   Bytes text, message;
-  const MoeloraStatus status = moelora_tokenizer_decode(handle_->tokenizer.get(), ids.data(), ids.size(), options.skip_special_tokens,
-                                                        text.out(), message.out());
+  const MoeloraStatus status = moelora_tokenizer_decode(handle_->tokenizer.get(), ids.data(), ids.size(),
+                                                        options.skip_special_tokens, text.out(), message.out());
   if (status != MOELORA_OK) {
-    throw Error(internal::kind_of(status), {.where = handle_->name, .problem = "can't decode tokens", .found = message.str()});
+    throw Error(internal::kind_of(status),
+                {.where = handle_->name, .problem = "can't decode tokens", .found = message.str()});
   }
   return text.str();
 }
@@ -116,9 +123,17 @@ std::optional<std::string> Tokenizer::id_to_token(int32_t id) const {
   return token.str();
 }
 
-int64_t Tokenizer::vocab_size() const { return handle_->facts.vocab_size; }
-int64_t Tokenizer::id_limit() const { return handle_->facts.id_limit; }
-bool Tokenizer::is_special(int32_t id) const { return handle_->special_ids.contains(id); }
-const std::string& Tokenizer::name() const { return handle_->name; }
+int64_t Tokenizer::vocab_size() const {
+  return handle_->facts.vocab_size;
+}
+int64_t Tokenizer::id_limit() const {
+  return handle_->facts.id_limit;
+}
+bool Tokenizer::is_special(int32_t id) const {
+  return handle_->special_ids.contains(id);
+}
+const std::string& Tokenizer::name() const {
+  return handle_->name;
+}
 
 }  // namespace moelora::text

@@ -17,9 +17,11 @@ namespace internal {
 struct TokenizerHandle;
 }
 
+struct TextAssets;
+
 struct EncodeOptions {
-  /// Applies the file's post-processor (Llama's <s>, say). Right for plain text; wrong for what a chat template rendered, which
-  /// already contains them. Special tokens written out in the text are recognised either way.
+  /// Applies the file's post-processor (Llama's <s>, say). Right for plain text; wrong for what a chat template
+  /// rendered, which already contains them. Special tokens written out in the text are recognised either way.
   bool add_special_tokens = true;
 };
 
@@ -38,7 +40,8 @@ class Tokenizer {
 
   /// Throws Error(kData) where `text` is not valid UTF-8, with the byte offset (never the text).
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options) const;
-  /// As encode() of each, in order, on the Rust library's thread pool (RAYON_NUM_THREADS). Errors name the index of the text.
+  /// As encode() of each, in order, on the Rust library's thread pool (RAYON_NUM_THREADS). Errors name the index of the
+  /// text.
   std::vector<std::vector<int32_t>> encode_batch(std::span<const std::string> texts, EncodeOptions options) const;
 
   /// Ids outside the vocabulary are skipped, as `tokenizers` does; invalid UTF-8 becomes U+FFFD.
@@ -60,7 +63,7 @@ class Tokenizer {
 
  private:
   friend class DecodeStream;
-  friend struct TextAssets load_text_assets(const std::filesystem::path& model_dir);
+  friend TextAssets load_text_assets(const std::filesystem::path& model_dir);
   explicit Tokenizer(std::shared_ptr<const internal::TokenizerHandle> handle) : handle_(std::move(handle)) {}
 
   std::shared_ptr<const internal::TokenizerHandle> handle_;

@@ -23,7 +23,8 @@ struct TokenizerHandle {
 };
 
 /// contents and settings: as moelora_tokenizer_new takes them.
-std::shared_ptr<const TokenizerHandle> make_tokenizer(std::string_view contents, std::string_view settings, std::string name);
+std::shared_ptr<const TokenizerHandle> make_tokenizer(std::string_view contents, std::string_view settings,
+                                                      std::string name);
 
 /// The whole file. Throws Error(kModel) naming it where it is missing or can't be read.
 std::string read_model_file(const std::filesystem::path& path);

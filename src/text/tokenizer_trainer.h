@@ -17,9 +17,9 @@ struct BpeTrainingOptions {
   int64_t min_frequency = 2;
 };
 
-/// The contents of a tokenizer.json: NFC, Qwen's way of splitting words, byte-level BPE. Any text encodes and decodes losslessly (up
-/// to NFC). The same texts and options give the same bytes. Throws Error(kConfig) for impossible options, Error(kData) for
-/// invalid UTF-8, with the index of the text.
+/// The contents of a tokenizer.json: NFC, Qwen's way of splitting words, byte-level BPE. Any text encodes and decodes
+/// losslessly (up to NFC). The same texts and options give the same bytes. Throws Error(kConfig) for impossible
+/// options, Error(kData) for invalid UTF-8, with the index of the text.
 std::string train_byte_level_bpe(std::span<const std::string> texts, const BpeTrainingOptions& options);
 
 }  // namespace moelora::text

@@ -7,12 +7,14 @@
 namespace moelora::text {
 namespace {
 
-std::string assets_dir(const std::string& name) { return MOELORA_FIXTURES_DIR "/text/assets/" + name; }
+std::string assets_dir(const std::string& name) {
+  return MOELORA_FIXTURES_DIR "/text/assets/" + name;
+}
 
 std::vector<std::string> directories() {
-  return {"bare",         "names",           "bos",                 "bos_eos",       "no_bos",   "objects",       "new_tokens",
-          "named_tokens", "map_of_old_kind", "map_beside_new_kind", "split_special", "template", "template_list", "template_file",
-          "template_files"};
+  return {"bare",          "names",      "bos",           "bos_eos",         "no_bos",
+          "objects",       "new_tokens", "named_tokens",  "map_of_old_kind", "map_beside_new_kind",
+          "split_special", "template",   "template_list", "template_file",   "template_files"};
 }
 
 class ModelDirectory : public ::testing::TestWithParam<std::string> {};
@@ -45,10 +47,12 @@ TEST_P(ModelDirectory, IsReadAsTransformersReadsIt) {
     const std::string text = item["text"];
     const std::vector<int32_t> ids = assets.tokenizer.encode(text, {.add_special_tokens = true});
     EXPECT_EQ(ids, item["ids"].get<std::vector<int32_t>>()) << text;
-    EXPECT_EQ(assets.tokenizer.encode(text, {.add_special_tokens = false}), item["bare"].get<std::vector<int32_t>>()) << text;
+    EXPECT_EQ(assets.tokenizer.encode(text, {.add_special_tokens = false}), item["bare"].get<std::vector<int32_t>>())
+        << text;
     EXPECT_EQ(assets.tokenizer.decode(ids, {.skip_special_tokens = true}), want["decoded"][i]);
   }
-  const auto check_template = [&](const std::optional<ChatTemplate>& chat_template, const char* key, const Json& tools) {
+  const auto check_template = [&](const std::optional<ChatTemplate>& chat_template, const char* key,
+                                  const Json& tools) {
     ASSERT_EQ(chat_template.has_value(), !want[key].is_null());
     if (!chat_template) return;
     const Json messages = {{{"role", "user"}, {"content", "hi"}}};
@@ -72,7 +76,8 @@ TEST(TextAssets, OfRealModelsHaveTheirSpecialTokens) {
     EXPECT_EQ(assets.tokenizer.vocab_size(), facts["vocab_size"]);
     EXPECT_EQ(assets.chat_template.has_value(), name != "llama2");
     const std::string text = facts["cases"][20]["text"];
-    EXPECT_EQ(assets.tokenizer.encode(text, {.add_special_tokens = true}), facts["cases"][20]["ids"].get<std::vector<int32_t>>());
+    EXPECT_EQ(assets.tokenizer.encode(text, {.add_special_tokens = true}),
+              facts["cases"][20]["ids"].get<std::vector<int32_t>>());
   }
 }
 

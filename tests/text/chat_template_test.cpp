@@ -21,7 +21,8 @@ std::string render(const std::string& source, const Json& variables = Json::obje
 
 class RealTemplate : public ::testing::TestWithParam<std::string> {};
 
-INSTANTIATE_TEST_SUITE_P(Models, RealTemplate, ::testing::ValuesIn(model_names()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Models, RealTemplate, ::testing::ValuesIn(model_names()),
+                         [](const auto& info) { return info.param; });
 
 TEST_P(RealTemplate, RendersAsTransformersDoes) {
   const TextAssets assets = load_text_assets(model_dir(GetParam()));

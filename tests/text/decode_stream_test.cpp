@@ -22,12 +22,14 @@ class StreamOf : public ::testing::TestWithParam<std::string> {
         all += piece;
       }
       all += stream.finish();
-      ASSERT_EQ(all, tokenizer().decode(ids, {.skip_special_tokens = skip})) << ::testing::PrintToString(ids).substr(0, 500);
+      ASSERT_EQ(all, tokenizer().decode(ids, {.skip_special_tokens = skip}))
+          << ::testing::PrintToString(ids).substr(0, 500);
     }
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Models, StreamOf, ::testing::ValuesIn(model_names()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Models, StreamOf, ::testing::ValuesIn(model_names()),
+                         [](const auto& info) { return info.param; });
 
 TEST_P(StreamOf, GivesRealTextsBack) {
   for (const OrderedJson& item : encodings_of(GetParam())) {
@@ -47,7 +49,8 @@ TEST_P(StreamOf, GivesRandomTokensBack) {
 }
 
 TEST_P(StreamOf, HoldsACharacterBackUntilItIsWhole) {
-  const std::string text = "\xF0\xA0\xAE\xB7\xF0\xA1\x83\x81";  // U+20BB7, U+210C1: bytes over several tokens in every vocabulary here
+  const std::string text =
+      "\xF0\xA0\xAE\xB7\xF0\xA1\x83\x81";  // U+20BB7, U+210C1: bytes over several tokens in every vocabulary here
   const std::vector<int32_t> ids = tokenizer().encode("x" + text + "x", {.add_special_tokens = false});
   ASSERT_GT(ids.size(), 4U);
   expect_same_text(ids);

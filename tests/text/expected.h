@@ -1,4 +1,5 @@
-// What make_expected.py wrote, and the tokenizers it wrote it with. Run `ctest -R text.expected` once before running the program by hand.
+// What make_expected.py wrote, and the tokenizers it wrote it with. Run `ctest -R text.expected` once before running
+// the program by hand.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -30,7 +31,9 @@ inline OrderedJson encodings_of(const std::string& model) {
   return cases;
 }
 
-inline std::string model_dir(const std::string& name) { return ".deps/tokenizers/" + name; }
+inline std::string model_dir(const std::string& name) {
+  return ".deps/tokenizers/" + name;
+}
 
 inline const std::vector<std::string>& model_names() {
   static const std::vector<std::string> names = {"qwen3", "llama3_1", "llama2", "gemma3"};

@@ -47,6 +47,11 @@ plain text
 {% generation %}{{ text }}{% endgeneration %}
 {%- generation -%}   x   {%- endgeneration -%}   y
 {% set v = 1 %}{% generation %}{% set v = 2 %}{{ v }}{% endgeneration %}{{ v }}
+{# {% generation %} #}{{ '{% generation %}' }}{% if text == '%}{% generation %}' %}{% endif %}{% raw %}{% generation %}{% endraw %}{% set generation = 1 %}{ {{ generation }}
+{{ "a\\"{% generation %}" }}{{ 'it\\'s {% endgeneration %}' }}{%+ generation +%}  x{%- endgeneration +%}  y
+{% generation %}no end
+{% endgeneration %}
+{% generation x %}{% endgeneration %}
 {% for m in people %}{% if m.age == 7 %}{% generation %}{{ m.name }}{% endgeneration %}{% endif %}{% endfor %}
 {{ 7 / 2 }}|{{ 6 / 2 }}|{{ 7 // 2 }}|{{ -7 // 2 }}|{{ 7 % 3 }}|{{ 2 ** 3 }}|{{ 2 ** 0.5 }}|{{ 1 + 1.0 }}|{{ -number }}|{{ 10 - 2 * 3 }}
 {{ 'a' ~ 1 ~ 'b' ~ 2.5 }}{{ 'x' * 3 }}{{ [1] + [2] }}{{ 'a' + 'b' }}

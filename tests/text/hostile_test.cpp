@@ -31,7 +31,9 @@ class HostileDirectory : public ::testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }
 
-  void write(const std::string& file, const std::string& text) { std::ofstream(directory_ / file, std::ios::binary) << text; }
+  void write(const std::string& file, const std::string& text) {
+    std::ofstream(directory_ / file, std::ios::binary) << text;
+  }
   Error load_error() {
     return thrown_by([this] { load_text_assets(directory_); });
   }
@@ -67,10 +69,12 @@ TEST_F(HostileDirectory, WhoseTokenizerHasDamagedBytes) {
   int refused = 0;
   for (int round = 0; round < 500; ++round) {
     std::string damaged = whole;
-    for (uint64_t i = 0, count = 1 + random.below(4); i < count; ++i) damaged[random.below(whole.size())] = static_cast<char>(random.below(256));
+    for (uint64_t i = 0, count = 1 + random.below(4); i < count; ++i)
+      damaged[random.below(whole.size())] = static_cast<char>(random.below(256));
     try {
       const Tokenizer tokenizer = Tokenizer::from_json(damaged, "damaged");
-      tokenizer.decode(tokenizer.encode("plain text, <s> 你好", {.add_special_tokens = true}), {.skip_special_tokens = false});
+      tokenizer.decode(tokenizer.encode("plain text, <s> 你好", {.add_special_tokens = true}),
+                       {.skip_special_tokens = false});
     } catch (const Error& error) {
       EXPECT_THAT(error.kind(), ::testing::AnyOf(ErrorKind::kModel, ErrorKind::kInternal)) << error.what();
       ++refused;
@@ -86,7 +90,7 @@ TEST_F(HostileDirectory, WhoseConfigurationIsWrong) {
       {"{\"eos_token\": 5}", "`eos_token` is not a token"},
       {"{\"eos_token\": {\"text\": \"x\"}}", "`eos_token` is not a token"},
       {"{\"eos_token\": {\"content\": \"x\", \"lstrip\": 1}}", "`eos_token.lstrip` is not true or false"},
-      {"{\"add_bos_token\": \"yes\"}", "`add_bos_token` is not true or false"},
+      {"{\"split_special_tokens\": \"yes\"}", "`split_special_tokens` is not true or false"},
       {"{\"added_tokens_decoder\": [1]}", "`added_tokens_decoder` is not an object"},
       {"{\"added_tokens_decoder\": {\"x1\": {\"content\": \"a\"}}}", "not a token id (found x1"},
       {"{\"added_tokens_decoder\": {\"1\": {\"content\": null}}}", "is not a token"},
@@ -121,12 +125,15 @@ TEST_F(HostileDirectory, WhoseTokenizerNestsTooDeep) {
 
 TEST(HostileText, IsNamedWithTheByte) {
   const Tokenizer tokenizer = Tokenizer::load(MOELORA_FIXTURES_DIR "/text/assets/bare/tokenizer.json");
-  for (const std::string bad : {"secret\xFF", "secret\xC3", "secret\xED\xA0\x80", "secret\xC0\x80", "secret\xF4\x90\x80\x80"}) {
+  for (const std::string bad :
+       {"secret\xFF", "secret\xC3", "secret\xED\xA0\x80", "secret\xC0\x80", "secret\xF4\x90\x80\x80"}) {
     const Error error = thrown_by([&] { tokenizer.encode(bad, {.add_special_tokens = true}); });
     EXPECT_EQ(error.kind(), ErrorKind::kData);
     EXPECT_THAT(error, says("byte 6 is not valid UTF-8"));
     EXPECT_THAT(std::string(error.what()), Not(HasSubstr("secret")));
-    const Error in_batch = thrown_by([&] { tokenizer.encode_batch(std::vector<std::string>{"a", bad, "b"}, {.add_special_tokens = true}); });
+    const Error in_batch = thrown_by([&] {
+      tokenizer.encode_batch(std::vector<std::string>{"a", bad, "b"}, {.add_special_tokens = true});
+    });
     EXPECT_EQ(in_batch.kind(), ErrorKind::kData);
     EXPECT_THAT(in_batch, says("text 1", "byte 6"));
   }
@@ -173,12 +180,18 @@ TEST(HostileTemplate, EndsWithALimit) {
 
 TEST(HostileTemplate, RecursionFitsAThreadsStack) {
   Error error = render_error("x", Json::object());
-  std::thread([&] { error = render_error("{% macro f(n) %}{% for i in [1] %}{% if true %}{{ f(n + 1) | upper }}{% endif %}{% endfor %}{% endmacro %}{{ f(0) }}", one_message()); }).join();
+  std::thread([&] {
+    error = render_error(
+        "{% macro f(n) %}{% for i in [1] %}{% if true %}{{ f(n + 1) | upper }}{% endif %}{% endfor %}{% endmacro %}{{ "
+        "f(0) }}",
+        one_message());
+  }).join();
   EXPECT_EQ(error.kind(), ErrorKind::kLimit) << error.what();
 }
 
 TEST(HostileTemplate, ReadsNoFile) {
-  for (const std::string source : {"{% include '/etc/passwd' %}", "{% import '/etc/passwd' as x %}", "{% extends 'CMakeLists.txt' %}"}) {
+  for (const std::string source :
+       {"{% include '/etc/passwd' %}", "{% import '/etc/passwd' as x %}", "{% extends 'CMakeLists.txt' %}"}) {
     EXPECT_EQ(render_error(source, one_message()).kind(), ErrorKind::kModel) << source;
   }
 }
@@ -188,7 +201,9 @@ TEST(HostileTemplate, OfDeepOrRandomSyntaxIsRefused) {
   for (int i = 0; i < 100'000; ++i) deep += '(';
   EXPECT_EQ(render_error(deep, one_message()).kind(), ErrorKind::kModel);
   Random random(7, RandomStream::kData);
-  const std::string pieces[] = {"{{", "}}", "{%", "%}", "{#", "#}", " if ", " for ", " x ", "'", "\"", "generation", "endgeneration", "raw", "-", "\n", "|", "(", "\\", "你"};
+  const std::string pieces[] = {
+      "{{",  "}}", "{%", "%}", "{#", "#}", " if ", " for ", " x ", "'", "\"", "generation", "endgeneration",
+      "raw", "-",  "\n", "|",  "(",  "\\", "你"};
   for (int round = 0; round < 2000; ++round) {
     std::string source;
     for (uint64_t i = 0, count = random.below(20); i < count; ++i) source += pieces[random.below(std::size(pieces))];

@@ -13,13 +13,16 @@ class RealTokenizer : public ::testing::TestWithParam<std::string> {
   OrderedJson cases() { return encodings_of(GetParam()); }
 };
 
-INSTANTIATE_TEST_SUITE_P(Models, RealTokenizer, ::testing::ValuesIn(model_names()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Models, RealTokenizer, ::testing::ValuesIn(model_names()),
+                         [](const auto& info) { return info.param; });
 
 TEST_P(RealTokenizer, EncodesAsTokenizersDoes) {
   for (const OrderedJson& item : cases()) {
     const std::string text = item["text"];
-    ASSERT_EQ(tokenizer().encode(text, {.add_special_tokens = true}), item["ids"].get<std::vector<int32_t>>()) << text.substr(0, 200);
-    ASSERT_EQ(tokenizer().encode(text, {.add_special_tokens = false}), item["bare"].get<std::vector<int32_t>>()) << text.substr(0, 200);
+    ASSERT_EQ(tokenizer().encode(text, {.add_special_tokens = true}), item["ids"].get<std::vector<int32_t>>())
+        << text.substr(0, 200);
+    ASSERT_EQ(tokenizer().encode(text, {.add_special_tokens = false}), item["bare"].get<std::vector<int32_t>>())
+        << text.substr(0, 200);
   }
 }
 

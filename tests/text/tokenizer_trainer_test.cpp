@@ -16,7 +16,9 @@ std::vector<std::string> corpus() {
   return texts;
 }
 
-BpeTrainingOptions options() { return {.vocab_size = 600, .special_tokens = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"}, .min_frequency = 2}; }
+BpeTrainingOptions options() {
+  return {.vocab_size = 600, .special_tokens = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"}, .min_frequency = 2};
+}
 
 TEST(TokenizerTrainer, MakesATokenizerOfTheSizeAsked) {
   const Tokenizer tokenizer = Tokenizer::from_json(train_byte_level_bpe(corpus(), options()), "trained");
@@ -29,9 +31,12 @@ TEST(TokenizerTrainer, MakesATokenizerOfTheSizeAsked) {
 }
 
 TEST(TokenizerTrainer, LosesNothing) {
-  const Tokenizer tokenizer = Tokenizer::from_json(train_byte_level_bpe(std::vector<std::string>{"only ascii here"}, options()), "trained");
-  for (const std::string text : {"你好，世界 🤗\n\t x  y\r\n", "only ascii here", "", "\x01\x7F <|im_end|> \xF0\x9F\x8F\xB3"}) {
-    EXPECT_EQ(tokenizer.decode(tokenizer.encode(text, {.add_special_tokens = true}), {.skip_special_tokens = false}), text);
+  const Tokenizer tokenizer =
+      Tokenizer::from_json(train_byte_level_bpe(std::vector<std::string>{"only ascii here"}, options()), "trained");
+  for (const std::string text :
+       {"你好，世界 🤗\n\t x  y\r\n", "only ascii here", "", "\x01\x7F <|im_end|> \xF0\x9F\x8F\xB3"}) {
+    EXPECT_EQ(tokenizer.decode(tokenizer.encode(text, {.add_special_tokens = true}), {.skip_special_tokens = false}),
+              text);
   }
 }
 
@@ -55,18 +60,28 @@ TEST(TokenizerTrainer, CutsWordsAsQwenDoes) {
   for (const int32_t id : trained.encode(texts[0], {.add_special_tokens = false})) {
     words.push_back(trained.decode(std::vector<int32_t>{id}, {.skip_special_tokens = false}));
   }
-  EXPECT_THAT(words, ::testing::ElementsAre("It", "'s", " ", "2", ",", "0", "4", "8", " patients", "'", " notes", ":\n\n", " ", " don", "'t",
-                                            " ", " stop", "!", "\t他们说", " naïve"));
+  EXPECT_THAT(words, ::testing::ElementsAre("It", "'s", " ", "2", ",", "0", "4", "8", " patients", "'", " notes",
+                                            ":\n\n", " ", " don", "'t", " ", " stop", "!", "\t他们说", " naïve"));
 }
 
 TEST(TokenizerTrainer, RefusesWhatCannotBe) {
   const std::vector<std::string> texts = {"a"};
   EXPECT_EQ(thrown_by([&] { train_byte_level_bpe(texts, {.vocab_size = 255}); }).kind(), ErrorKind::kConfig);
-  EXPECT_THAT(thrown_by([&] { train_byte_level_bpe(texts, {.vocab_size = 257, .special_tokens = {"<a>", "<b>"}}); }), says("258", "257"));
-  EXPECT_THAT(thrown_by([&] { train_byte_level_bpe(texts, {.vocab_size = 300, .special_tokens = {"<a>", "<a>"}}); }), says("`<a>` twice"));
-  EXPECT_THAT(thrown_by([&] { train_byte_level_bpe(texts, {.vocab_size = 300, .special_tokens = {""}}); }), says("empty"));
-  EXPECT_THAT(thrown_by([&] { train_byte_level_bpe(texts, {.vocab_size = 300, .min_frequency = 0}); }), says("min_frequency"));
-  const Error error = thrown_by([&] { train_byte_level_bpe(std::vector<std::string>{"a", "b\xFF"}, {.vocab_size = 300}); });
+  EXPECT_THAT(thrown_by([&] {
+                train_byte_level_bpe(texts, {.vocab_size = 257, .special_tokens = {"<a>", "<b>"}});
+              }),
+              says("258", "257"));
+  EXPECT_THAT(thrown_by([&] {
+                train_byte_level_bpe(texts, {.vocab_size = 300, .special_tokens = {"<a>", "<a>"}});
+              }),
+              says("`<a>` twice"));
+  EXPECT_THAT(thrown_by([&] { train_byte_level_bpe(texts, {.vocab_size = 300, .special_tokens = {""}}); }),
+              says("empty"));
+  EXPECT_THAT(thrown_by([&] { train_byte_level_bpe(texts, {.vocab_size = 300, .min_frequency = 0}); }),
+              says("min_frequency"));
+  const Error error = thrown_by([&] {
+    train_byte_level_bpe(std::vector<std::string>{"a", "b\xFF"}, {.vocab_size = 300});
+  });
   EXPECT_EQ(error.kind(), ErrorKind::kData);
   EXPECT_THAT(error, says("text 1", "byte 1"));
 }
