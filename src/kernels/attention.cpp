@@ -16,8 +16,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kRowBlock = 96;    // query rows of one forward task
-constexpr int64_t kDecodeRows = 4;   // up to this many query rows, keys are read where they lie instead of being packed
+constexpr int64_t kRowBlock = 96;   // query rows of one forward task
+constexpr int64_t kDecodeRows = 4;  // up to this many new positions, the heads that share keys are rows of one task
 
 /// One sequence of a call: query rows [begin, begin + queries) are the last of `length` positions held by k and v.
 struct Sequence {
@@ -34,7 +34,9 @@ AttentionShape shape_of(const at::Tensor& q, const AttentionOptions& options) {
   return {.head_size = q.size(2), .scale = options.scale, .softcap = options.softcap, .window = options.window};
 }
 
-at::Tensor dense_heads(const at::Tensor& x) { return x.size(2) <= 1 || x.stride(2) == 1 ? x : x.contiguous(); }
+at::Tensor dense_heads(const at::Tensor& x) {
+  return x.size(2) <= 1 || x.stride(2) == 1 ? x : x.contiguous();
+}
 
 /// Indices of `costs`, dearest first, so that the last tasks to start are short.
 std::vector<int64_t> by_cost(const std::vector<int64_t>& costs) {
@@ -45,31 +47,38 @@ std::vector<int64_t> by_cost(const std::vector<int64_t>& costs) {
 }
 
 template <class E>
-void decode(const at::Tensor& q, const Sequence& sequence, const AttentionShape& shape, const at::Tensor& out, int64_t kv_head) {
-  const int64_t group = q.size(1) / sequence.k.size(1), rows = group * sequence.queries;
-  std::vector<const E*> from;
-  std::vector<E*> to;
-  std::vector<int64_t> first, last;
-  for (int64_t i = 0; i < sequence.queries; ++i) {
-    const int64_t position = sequence.length - sequence.queries + i;
-    for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-      from.push_back(elements<E>(q) + (sequence.begin + i) * q.stride(0) + head * q.stride(1));
-      to.push_back(mutable_elements<E>(out) + (sequence.begin + i) * out.stride(0) + head * out.stride(1));
-      first.push_back(shape.window > 0 ? std::max<int64_t>(0, position - shape.window + 1) : 0);
-      last.push_back(position + 1);
-    }
-  }
+QueryRows<E> query_rows(E* data, const at::Tensor& x, int64_t begin, int64_t head, int64_t group) {
+  return {data + begin * x.stride(0) + head * x.stride(1), x.stride(0), x.stride(1), group};
+}
+
+/// A few new positions against a cache: packing and attention in one task, all query heads of the key/value head
+/// stacked.
+template <class E>
+void decode(const at::Tensor& q, const Sequence& sequence, const AttentionShape& shape, const at::Tensor& out,
+            int64_t kv_head) {
+  const Passes<E>& pass = passes_for<E>();
+  const int64_t group = q.size(1) / sequence.k.size(1);
+  // Keys that no query's window reaches are left out.
+  const int64_t offset = sequence.length - sequence.queries;
+  const int64_t skip = shape.window > 0 ? std::max<int64_t>(0, offset - shape.window + 1) : 0,
+                keys = sequence.length - skip;
   static thread_local Scratch scratch;
-  const int64_t numbers = passes_for<E>().attention_decode_scratch(rows, sequence.length, shape.head_size);
-  auto* memory = static_cast<Compute<E>*>(scratch.get(numbers * static_cast<int64_t>(sizeof(Compute<E>))));
-  passes_for<E>().attention_decode(shape, from.data(), to.data(), first.data(), last.data(), rows,
-                                   head_rows<E>(sequence.k, kv_head), head_rows<E>(sequence.v, kv_head), memory);
+  const int64_t packed_bytes = (pass.attention_packed_bytes(keys, shape.head_size) + 63) / 64 * 64;
+  char* packed = static_cast<char*>(scratch.get(packed_bytes + pass.attention_forward_scratch_bytes(shape.head_size)));
+  const auto seen = [&](const at::Tensor& x) {
+    const HeadRows<E> rows = head_rows<E>(x, kv_head);
+    return HeadRows<E>{rows.data + skip * rows.row_stride, rows.row_stride};
+  };
+  pass.attention_pack(seen(sequence.k), seen(sequence.v), keys, shape.head_size, packed);
+  pass.attention_forward(shape, query_rows(elements<E>(q), q, sequence.begin, kv_head * group, group),
+                         query_rows(mutable_elements<E>(out), out, sequence.begin, kv_head * group, group), {}, 0,
+                         sequence.queries * group, offset - skip, keys, packed, packed + packed_bytes);
 }
 
 /// out [T, Hq, D]; lse [T, Hq] in the compute type, or undefined. Every sequence has at least one query.
 template <class E>
-void forward(const at::Tensor& q, const std::vector<Sequence>& sequences, const AttentionShape& shape, const at::Tensor& out,
-             const at::Tensor& lse) {
+void forward(const at::Tensor& q, const std::vector<Sequence>& sequences, const AttentionShape& shape,
+             const at::Tensor& out, const at::Tensor& lse) {
   if (sequences.empty()) return;
   const Passes<E>& pass = passes_for<E>();
   const int64_t kv_heads = sequences[0].k.size(1), heads = q.size(1), group = heads / kv_heads;
@@ -102,8 +111,9 @@ void forward(const at::Tensor& q, const std::vector<Sequence>& sequences, const 
       }
     }
   }
-  parallel_tasks(static_cast<int64_t>(decodes.size()),
-                 [&](int64_t task) { decode<E>(q, sequences[decodes[task].sequence], shape, out, decodes[task].kv_head); });
+  parallel_tasks(static_cast<int64_t>(decodes.size()), [&](int64_t task) {
+    decode<E>(q, sequences[decodes[task].sequence], shape, out, decodes[task].kv_head);
+  });
   static thread_local Scratch packed_scratch;
   char* packed = static_cast<char*>(packed_scratch.get(bytes));
   parallel_tasks(static_cast<int64_t>(packs.size()), [&](int64_t task) {
@@ -116,25 +126,26 @@ void forward(const at::Tensor& q, const std::vector<Sequence>& sequences, const 
     static thread_local Scratch scratch;
     const Block& block = blocks[order[task]];
     const Sequence& sequence = sequences[packs[block.pack].sequence];
-    const HeadRows<E> rows = head_rows<E>(q, block.head);
-    pass.attention_forward(
-        shape, {rows.data + sequence.begin * rows.row_stride, rows.row_stride}, block.begin,
-        std::min(block.begin + kRowBlock, sequence.queries), sequence.length - sequence.queries, sequence.length,
-        packed + packs[block.pack].offset, mutable_elements<E>(out) + sequence.begin * out.stride(0) + block.head * out.stride(1),
-        out.stride(0), lse.defined() ? mutable_elements<Compute<E>>(lse) + sequence.begin * heads + block.head : nullptr, heads,
-        scratch.get(pass.attention_forward_scratch_bytes(shape.head_size)));
+    QueryRows<Compute<E>> sums{};
+    if (lse.defined()) sums = {mutable_elements<Compute<E>>(lse) + sequence.begin * heads + block.head, heads, 0, 1};
+    pass.attention_forward(shape, query_rows(elements<E>(q), q, sequence.begin, block.head, 1),
+                           query_rows(mutable_elements<E>(out), out, sequence.begin, block.head, 1), sums, block.begin,
+                           std::min(block.begin + kRowBlock, sequence.queries), sequence.length - sequence.queries,
+                           sequence.length, packed + packs[block.pack].offset,
+                           scratch.get(pass.attention_forward_scratch_bytes(shape.head_size)));
   });
 }
 
-/// A task is one sequence, one key/value head and a run of its query heads; where a key/value head is split over several tasks, their
-/// dk and dv are partial sums that are added up in order afterwards.
+/// A task is one sequence, one key/value head and a run of its query heads; where a key/value head is split over
+/// several tasks, their dk and dv are partial sums that are added up in order afterwards.
 template <class E>
-void backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
-              const at::Tensor& lse, std::span<const int64_t> cu_seqlens, const AttentionShape& shape, const at::Tensor& dq,
-              const at::Tensor& dk, const at::Tensor& dv) {
+void backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+              const at::Tensor& out, const at::Tensor& lse, std::span<const int64_t> cu_seqlens,
+              const AttentionShape& shape, const at::Tensor& dq, const at::Tensor& dk, const at::Tensor& dv) {
   using C = Compute<E>;
   const Passes<E>& pass = passes_for<E>();
-  const int64_t heads = q.size(1), kv_heads = k.size(1), group = heads / kv_heads, width = pass.attention_padded_size(shape.head_size);
+  const int64_t heads = q.size(1), kv_heads = k.size(1), group = heads / kv_heads,
+                width = pass.attention_padded_size(shape.head_size);
   struct Task {
     int64_t begin, length, kv_head, first_head, last_head, partial;  // partial: where its dk starts, in C's; dv follows
   };
@@ -150,7 +161,8 @@ void backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, 
     if (length == 0) continue;
     for (int64_t kv_head = 0; kv_head < kv_heads; ++kv_head) {
       for (int64_t split = 0; split < splits; ++split) {
-        const int64_t first = kv_head * group + group * split / splits, last = kv_head * group + group * (split + 1) / splits;
+        const int64_t first = kv_head * group + group * split / splits,
+                      last = kv_head * group + group * (split + 1) / splits;
         tasks.push_back({cu_seqlens[s], length, kv_head, first, last, numbers});
         costs.push_back(length * length * (last - first));
         numbers += 2 * width * pass.attention_padded_rows(length);
@@ -171,7 +183,8 @@ void backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, 
     const Task& task = tasks[order[index]];
     const int64_t sums = width * pass.attention_padded_rows(task.length);
     const int64_t own = split ? 0 : 2 * sums * static_cast<int64_t>(sizeof(C));
-    char* memory = static_cast<char*>(scratch.get(own + pass.attention_backward_scratch_bytes(task.length, shape.head_size)));
+    char* memory =
+        static_cast<char*>(scratch.get(own + pass.attention_backward_scratch_bytes(task.length, shape.head_size)));
     C* dk_sum = split ? partials + task.partial : reinterpret_cast<C*>(memory);
     C* dv_sum = dk_sum + sums;
     std::fill(dk_sum, dk_sum + 2 * sums, C{0});
@@ -180,10 +193,10 @@ void backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, 
       return HeadRows<E>{rows.data + task.begin * rows.row_stride, rows.row_stride};
     };
     for (int64_t head = task.first_head; head < task.last_head; ++head) {
-      pass.attention_backward(shape, from(q, head), from(k, task.kv_head), from(v, task.kv_head), from(out, head), from(dout, head),
-                              elements<C>(lse) + task.begin * heads + head, heads, task.length,
-                              mutable_elements<E>(dq) + task.begin * dq.stride(0) + head * dq.stride(1), dq.stride(0), dk_sum, dv_sum,
-                              memory + own);
+      pass.attention_backward(shape, from(q, head), from(k, task.kv_head), from(v, task.kv_head), from(out, head),
+                              from(dout, head), elements<C>(lse) + task.begin * heads + head, heads, task.length,
+                              mutable_elements<E>(dq) + task.begin * dq.stride(0) + head * dq.stride(1), dq.stride(0),
+                              dk_sum, dv_sum, memory + own);
     }
     if (!split) write(task, dk_sum, dv_sum);
   });
@@ -204,7 +217,8 @@ std::vector<Sequence> sequences_of(const at::Tensor& k, const at::Tensor& v, std
   std::vector<Sequence> sequences;
   for (size_t s = 0; s + 1 < cu_seqlens.size(); ++s) {
     const int64_t begin = cu_seqlens[s], length = cu_seqlens[s + 1] - begin;
-    if (length > 0) sequences.push_back({begin, length, length, k.narrow(0, begin, length), v.narrow(0, begin, length)});
+    if (length > 0)
+      sequences.push_back({begin, length, length, k.narrow(0, begin, length), v.narrow(0, begin, length)});
   }
   return sequences;
 }
@@ -214,7 +228,8 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
                             std::span<const int64_t> cu_seqlens, const AttentionOptions& options) {
     const at::Tensor out = at::empty(q.sizes(), q.options());
     const at::Tensor lse = at::empty({q.size(0), q.size(1)}, q.options().dtype(compute_type(q)));
-    with_element(q, [&]<class E>() { kernels::forward<E>(q, sequences_of(k, v, cu_seqlens), shape_of(q, options), out, lse); });
+    with_element(
+        q, [&]<class E>() { kernels::forward<E>(q, sequences_of(k, v, cu_seqlens), shape_of(q, options), out, lse); });
     ctx->save_for_backward({q, k, v, out, lse});
     ctx->saved_data["cu_seqlens"] = std::vector<int64_t>(cu_seqlens.begin(), cu_seqlens.end());
     ctx->saved_data["scale"] = options.scale;
@@ -246,42 +261,54 @@ void check_boundaries(const at::Tensor& q, std::span<const int64_t> cu_seqlens, 
   require(right, kernel, "cu_seqlens from 0, ascending, to the rows of q", q);
 }
 
+void check_options(const at::Tensor& q, const AttentionOptions& options, const char* kernel) {
+  require(options.scale > 0 && options.softcap >= 0 && options.window >= 0, kernel,
+          "scale > 0, softcap >= 0, window >= 0", q);
+}
+
 void check_heads(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const char* kernel) {
-  require(k.dim() == 3 && k.size(2) == q.size(2) && k.scalar_type() == q.scalar_type(), kernel, "k [T, Hkv, D] for q [T, Hq, D]", k);
+  require(k.dim() == 3 && k.size(2) == q.size(2) && k.scalar_type() == q.scalar_type(), kernel,
+          "k [T, Hkv, D] for q [T, Hq, D]", k);
   require(k.size(1) > 0 && q.size(1) % k.size(1) == 0, kernel, "Hkv that divides Hq", k);
   require(v.sizes() == k.sizes() && v.scalar_type() == k.scalar_type(), kernel, "v like k", v);
 }
 
 }  // namespace
 
-at::Tensor packed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::span<const int64_t> cu_seqlens,
-                            const AttentionOptions& options) {
+at::Tensor packed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            std::span<const int64_t> cu_seqlens, const AttentionOptions& options) {
   constexpr const char* kName = "packed_attention";
   require(q.dim() == 3, kName, "q [T, Hq, D]", q);
   check_heads(q, k, v, kName);
+  check_options(q, options, kName);
   require(k.size(0) == q.size(0), kName, "as many key rows as query rows", k);
   check_boundaries(q, cu_seqlens, kName);
   if (!has_passes(q)) {
     std::vector<at::Tensor> parts;
     for (const Sequence& sequence : sequences_of(k, v, cu_seqlens)) {
-      parts.push_back(composite_attention(q.narrow(0, sequence.begin, sequence.queries), sequence.k, sequence.v, options));
+      parts.push_back(
+          composite_attention(q.narrow(0, sequence.begin, sequence.queries), sequence.k, sequence.v, options));
     }
     return parts.empty() ? at::empty(q.sizes(), q.options()) : at::cat(parts, 0);
   }
   const at::Tensor from = dense_heads(q), keys = dense_heads(k), values = dense_heads(v);
   if (wants_gradient({&q, &k, &v})) return PackedAttention::apply(from, keys, values, cu_seqlens, options);
   const at::Tensor out = at::empty(q.sizes(), q.options());
-  with_element(q, [&]<class E>() { forward<E>(from, sequences_of(keys, values, cu_seqlens), shape_of(q, options), out, {}); });
+  with_element(
+      q, [&]<class E>() { forward<E>(from, sequences_of(keys, values, cu_seqlens), shape_of(q, options), out, {}); });
   return out;
 }
 
-at::Tensor cached_attention(const at::Tensor& q, std::span<const int64_t> cu_seqlens_q, std::span<const at::Tensor> keys,
-                            std::span<const at::Tensor> values, const AttentionOptions& options) {
+at::Tensor cached_attention(const at::Tensor& q, std::span<const int64_t> cu_seqlens_q,
+                            std::span<const at::Tensor> keys, std::span<const at::Tensor> values,
+                            const AttentionOptions& options) {
   constexpr const char* kName = "cached_attention";
   const at::NoGradGuard no_grad;
   require(q.dim() == 3, kName, "q [T, Hq, D]", q);
+  check_options(q, options, kName);
   check_boundaries(q, cu_seqlens_q, kName);
-  require(keys.size() + 1 == cu_seqlens_q.size() && values.size() == keys.size(), kName, "keys and values of every sequence", q);
+  require(keys.size() + 1 == cu_seqlens_q.size() && values.size() == keys.size(), kName,
+          "keys and values of every sequence", q);
   const at::Tensor from = dense_heads(q), out = at::empty(q.sizes(), q.options());
   std::vector<Sequence> sequences;
   for (size_t s = 0; s < keys.size(); ++s) {
@@ -293,7 +320,8 @@ at::Tensor cached_attention(const at::Tensor& q, std::span<const int64_t> cu_seq
     if (has_passes(q)) {
       sequences.push_back({begin, queries, keys[s].size(0), dense_heads(keys[s]), dense_heads(values[s])});
     } else {
-      out.narrow(0, begin, queries).copy_(composite_attention(q.narrow(0, begin, queries), keys[s], values[s], options));
+      out.narrow(0, begin, queries)
+          .copy_(composite_attention(q.narrow(0, begin, queries), keys[s], values[s], options));
     }
   }
   if (has_passes(q)) with_element(q, [&]<class E>() { forward<E>(from, sequences, shape_of(q, options), out, {}); });

@@ -1,8 +1,9 @@
 // Blocked causal attention, written once over simd.h and compiled by each level file.
 //
-// Products run on a register tile of kTileRows x kTileColumns: C[rows][columns] (+)= A[rows][k] B[k][columns], A row-major in "words",
-// B packed in panels of kTileColumns columns, each [k][kTileColumns] words. A word is one number, or two neighbouring bf16 along k
-// where the processor multiplies such pairs (Multiply::kPack). Everything a tile needs stays in the first two cache levels.
+// Products run on a register tile of kTileRows x kTileColumns: C[rows][columns] (+)= A[rows][k] B[k][columns], A
+// row-major in "words", B packed in panels of kTileColumns columns, each [k][kTileColumns] words. A word is one number,
+// or two neighbouring bf16 along k where the processor multiplies such pairs (Multiply::kPack). Everything a tile needs
+// stays in the first two cache levels.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +23,10 @@ constexpr int kTileVectors = 2;
 /// Words that are the compute type itself: float and double, and bf16 widened to float.
 template <class Source, class Number>
 struct PlainMultiply {
-  using E = Source;        // tensors' elements
-  using C = Number;        // accumulators
+  using E = Source;  // tensors' elements
+  using C = Number;  // accumulators
   using Word = Number;
-  using Part = Number;     // what a word is made of
+  using Part = Number;  // what a word is made of
   static constexpr int kPack = 1;
   static MOELORA_INLINE Word make(const E* x, int64_t) { return to_compute(x[0]); }
   static MOELORA_INLINE Vec<C> madd(Vec<C> acc, Vec<Word> a, Vec<Word> b) { return acc + a * b; }
@@ -58,9 +59,15 @@ struct MultiplyOf<Bf16> {
 };
 #endif
 
-MOELORA_INLINE int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
-MOELORA_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-MOELORA_INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+MOELORA_INLINE int64_t round_up(int64_t n, int64_t step) {
+  return (n + step - 1) / step * step;
+}
+MOELORA_INLINE int64_t least(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+MOELORA_INLINE int64_t most(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
 
 template <class M>
 struct Attention {
@@ -107,7 +114,8 @@ struct Attention {
     }
   }
 
-  // ---- packing -------------------------------------------------------------------------------------------------------------
+  // ---- packing
+  // -------------------------------------------------------------------------------------------------------------
 
   /// A: rows [begin, end) as words along the head, rows past `end` up to `rows` zero. to [rows][words(size)].
   static void copy_rows(HeadRows<E> from, int64_t begin, int64_t end, int64_t rows, int64_t size, Word* to) {
@@ -130,13 +138,28 @@ struct Attention {
   static void pack_transposed(HeadRows<E> from, int64_t n, int64_t size, Word* to) {
     const int64_t count = words(size);
     for (int64_t panel = 0; panel < n; panel += kColumns, to += count * kColumns) {
-      const int64_t columns = least(kColumns, n - panel);
-      if (columns < kColumns) std::memset(to, 0, static_cast<size_t>(count * kColumns) * sizeof(Word));
-      for (int64_t i = 0; i < count; ++i) {
-        const E* column = from.data + panel * from.row_stride + i * kPack;
-        Word* row = to + i * kColumns;
-        for (int64_t c = 0; c < columns; ++c, column += from.row_stride) row[c] = M::make(column, size - i * kPack);
+      for (int64_t c = 0; c < kColumns; c += kStep) {
+        for (int64_t i = 0; i < count; i += kStep) {
+          Vec<Word> square[kStep] = {};
+          const int64_t rows = least(kStep, n - panel - c);
+          for (int64_t r = 0; r < rows; ++r)
+            square[r] = load_words(from.data + (panel + c + r) * from.row_stride + i * kPack, size - i * kPack);
+          transpose<Word>(square);
+          for (int64_t r = 0; r < least(kStep, count - i); ++r)
+            std::memcpy(to + (i + r) * kColumns + c, &square[r], sizeof(square[r]));
+        }
       }
+    }
+  }
+  /// A vector of words along the head, zero from `left` elements on.
+  static MOELORA_INLINE Vec<Word> load_words(const E* x, int64_t left) {
+    if constexpr (kPack == 1) {
+      return load_up_to(x, left);
+    } else {
+      if (left >= kStep * kPack) return load_raw<Vec<Word>>(x);
+      Vec<Word> words = {};
+      std::memcpy(&words, x, static_cast<size_t>(left) * sizeof(E));
+      return words;
     }
   }
 
@@ -145,46 +168,47 @@ struct Attention {
     const int64_t count = words(n);
     for (int64_t panel = 0; panel < size; panel += kColumns) {
       for (int64_t i = 0; i < count; ++i, to += kColumns) {
-        const E* row = from.data + i * kPack * from.row_stride + panel;
         for (int64_t c = 0; c < kColumns; c += kStep) {
-          const int64_t left = size - panel - c;
-          if (left <= 0) {
-            store_word(to + c, Vec<C>{}, Vec<C>{});
-          } else if constexpr (kPack == 1) {
-            store_word(to + c, load_up_to(row + c, left), Vec<C>{});
-          } else {
-            const bool both = i * kPack + 1 < n;
-            store_word(to + c, load_up_to(row + c, left), both ? load_up_to(row + from.row_stride + c, left) : Vec<C>{});
-          }
+          const Vec<Word> column_words = words_down(from, i * kPack, n, panel + c, size);
+          std::memcpy(to + c, &column_words, sizeof(column_words));
         }
       }
     }
   }
+  /// A vector of words for head dimensions from `d` on, each of kPack rows from `row` on; zero past row n and past
+  /// `size`.
+  static MOELORA_INLINE Vec<Word> words_down(HeadRows<E> from, int64_t row, int64_t n, int64_t d, int64_t size) {
+    if (row >= n || d >= size) return Vec<Word>{};
+    const E* x = from.data + row * from.row_stride + d;
+    if constexpr (kPack == 1) {
+      return load_up_to(x, size - d);
+    } else {
+      return pair_words(load_up_to(x, size - d), row + 1 < n ? load_up_to(x + from.row_stride, size - d) : Vec<C>{});
+    }
+  }
 
   /// One vector of words from the parts at k and (where words are pairs) k + 1.
-  static MOELORA_INLINE void store_word(Word* to, Vec<C> first, Vec<C> second) {
+  static MOELORA_INLINE Vec<Word> pair_words(Vec<C> first, Vec<C> second) {
     if constexpr (kPack == 1) {
       (void)second;
-      store(to, first);
+      return first;
     } else {
       const Vec<uint32_t> low = __builtin_convertvector(to_bf16(first), Vec<uint32_t>);
       const Vec<uint32_t> high = __builtin_convertvector(to_bf16(second), Vec<uint32_t>);
-      const Vec<uint32_t> word = low | (high << 16);
-      std::memcpy(to, &word, sizeof(word));
+      return low | (high << 16);
     }
   }
 
   /// A = rows^T for rows [begin, end): to [size rounded up to tiles][words(kBackKeys)], k runs along the rows.
   static void copy_transposed(HeadRows<E> from, int64_t begin, int64_t end, int64_t size, Word* to) {
-    const int64_t stride = words(kBackKeys);
-    std::memset(to, 0, static_cast<size_t>(round_up(size, kTileRows) * stride) * sizeof(Word));
-    for (int64_t r = begin; r < end; r += kPack) {
-      const E* row = from.data + r * from.row_stride;
-      Word* column = to + (r - begin) / kPack;
-      for (int64_t d = 0; d < size; ++d) {
-        E pair[2] = {row[d], E{}};
-        if (kPack == 2 && r + 1 < end) pair[1] = row[from.row_stride + d];
-        column[d * stride] = M::make(pair, kPack);
+    const int64_t stride = words(kBackKeys), tall = round_up(size, kTileRows);
+    for (int64_t w = 0; w < stride; w += kStep) {
+      for (int64_t d = 0; d < tall; d += kStep) {
+        Vec<Word> square[kStep];
+        for (int64_t r = 0; r < kStep; ++r) square[r] = words_down(from, begin + (w + r) * kPack, end, d, size);
+        transpose<Word>(square);
+        for (int64_t r = 0; r < least(kStep, tall - d); ++r)
+          std::memcpy(to + (d + r) * stride + w, &square[r], sizeof(square[r]));
       }
     }
   }
@@ -198,69 +222,78 @@ struct Attention {
     pack_rows(v, keys, size, to + panels(keys) * words(size) * kColumns);
   }
 
-  // ---- forward -------------------------------------------------------------------------------------------------------------
+  // ---- forward
+  // -------------------------------------------------------------------------------------------------------------
 
   static int64_t forward_scratch_bytes(int64_t size) {
-    return kTileRows * (words(size) * static_cast<int64_t>(sizeof(Word)) + (2 * kKeyBlock + padded(size)) * static_cast<int64_t>(sizeof(C))) + 64;
+    return kTileRows * (words(size) * static_cast<int64_t>(sizeof(Word)) +
+                        (2 * kKeyBlock + padded(size)) * static_cast<int64_t>(sizeof(C))) +
+           64;
   }
 
-  /// Scores to what the softmax sees.
-  static MOELORA_INLINE Vec<C> scaled(Vec<C> s, const AttentionShape& shape) {
-    s *= static_cast<C>(shape.scale);
-    if (shape.softcap > 0) s = static_cast<C>(shape.softcap) * tanh_of(s * static_cast<C>(1 / shape.softcap));
-    return s;
+  static MOELORA_INLINE Vec<C> capped_score(Vec<C> s, const AttentionShape& shape) {
+    return static_cast<C>(shape.softcap) * tanh_of(s * static_cast<C>(shape.scale / shape.softcap));
   }
   static MOELORA_INLINE int64_t first_key(const AttentionShape& shape, int64_t position) {
     return shape.window > 0 ? most(0, position - shape.window + 1) : 0;
   }
 
-  static void forward(const AttentionShape& shape, HeadRows<E> q, int64_t begin, int64_t end, int64_t offset, int64_t keys,
-                      const void* packed, E* out, int64_t out_stride, C* lse, int64_t lse_stride, void* scratch) {
+  static void forward(const AttentionShape& shape, QueryRows<const E> q, QueryRows<E> out, QueryRows<C> lse,
+                      int64_t begin, int64_t end, int64_t offset, int64_t keys, const void* packed, void* scratch) {
     const int64_t size = shape.head_size, depth = words(size), width = padded(size);
     const Word* keys_packed = static_cast<const Word*>(packed);
     const Word* values_packed = keys_packed + panels(keys) * depth * kColumns;
-    C* scores = static_cast<C*>(scratch);                     // [kTileRows][kKeyBlock]
-    C* sums = scores + kTileRows * kKeyBlock;                 // [kTileRows][width]
+    C* scores = static_cast<C*>(scratch);                               // [kTileRows][kKeyBlock]
+    C* sums = scores + kTileRows * kKeyBlock;                           // [kTileRows][width]
     Word* weights = reinterpret_cast<Word*>(sums + kTileRows * width);  // [kTileRows][kKeyBlock / kPack]
-    Word* queries = weights + kTileRows * kKeyBlock / kPack;  // [kTileRows][depth]
+    Word* queries = weights + kTileRows * kKeyBlock / kPack;            // [kTileRows][depth]
     for (int64_t row = begin; row < end; row += kTileRows) {
       const int64_t rows = least(kTileRows, end - row);
-      copy_rows(q, row, row + rows, kTileRows, size, queries);
+      for (int64_t r = 0; r < kTileRows; ++r) {
+        const E* from =
+            q.row(row + least(r, rows - 1));  // past the last row: anything finite or not, its results are dropped
+        copy_rows({from, 0}, 0, 1, 1, size, queries + r * depth);
+      }
+      const auto position = [&](int64_t r) { return offset + (row + r) / q.group; };
       C top[kTileRows], total[kTileRows];
       for (int r = 0; r < kTileRows; ++r) top[r] = kLowest, total[r] = 0;
-      const int64_t stop = offset + row + rows;  // keys past this are seen by no row of the tile
+      const int64_t stop = position(rows - 1) + 1;  // keys past this are seen by no row of the tile
       bool started = false;
-      for (int64_t key = first_key(shape, offset + row) / kColumns * kColumns; key < stop; key += kKeyBlock) {
+      for (int64_t key = first_key(shape, position(0)) / kColumns * kColumns; key < stop; key += kKeyBlock) {
         const int64_t count = least(kKeyBlock, stop - key);
         for (int64_t c = 0; c < count; c += kColumns) {
           tile(queries, depth, keys_packed + (key + c) * depth, depth, scores + c, kKeyBlock, false);
         }
-        softmax_block(shape, offset + row, rows, key, count, scores, weights, top, total, sums, width, started);
+        softmax_block(shape, position, rows, key, count, scores, weights, top, total, sums, width, started);
         for (int64_t c = 0; c < width; c += kColumns) {
-          tile(weights, kKeyBlock / kPack, values_packed + c * words(keys) + key / kPack * kColumns, words(count), sums + c, width,
-               started);
+          tile(weights, kKeyBlock / kPack, values_packed + c * words(keys) + key / kPack * kColumns, words(count),
+               sums + c, width, started);
         }
         started = true;
       }
       for (int64_t r = 0; r < rows; ++r) {
         const C inverse = 1 / total[r];
         for (int64_t d = 0; d < size; d += kStep) {
-          store_up_to(out + (row + r) * out_stride + d, load(sums + r * width + d) * inverse, size - d);
+          store_up_to(out.row(row + r) + d, load(sums + r * width + d) * inverse, size - d);
         }
-        if (lse != nullptr) lse[(row + r) * lse_stride] = top[r] + log_of(total[r]);
+        if (lse.data != nullptr) *lse.row(row + r) = top[r] + log_of(total[r]);
       }
     }
   }
 
-  /// Turns the scores of keys [key, key + count) into weights relative to each row's running maximum, rescaling what came before.
-  static MOELORA_INLINE void softmax_block(const AttentionShape& shape, int64_t position, int64_t rows, int64_t key, int64_t count,
-                                           C* scores, Word* weights, C* top, C* total, C* sums, int64_t width, bool started) {
+  /// Turns the scores of keys [key, key + count) into weights relative to each row's running maximum, rescaling what
+  /// came before.
+  template <class Position>
+  static MOELORA_INLINE void softmax_block(const AttentionShape& shape, const Position& position, int64_t rows,
+                                           int64_t key, int64_t count, C* scores, Word* weights, C* top, C* total,
+                                           C* sums, int64_t width, bool started) {
+    const C scale = shape.softcap > 0 ? C{1} : static_cast<C>(shape.scale);  // capped scores are stored scaled
     const int64_t filled = round_up(count, kPack);
     for (int64_t r = 0; r < rows; ++r) {
       C* s = scores + r * kKeyBlock;
       Part* p = reinterpret_cast<Part*>(weights + r * (kKeyBlock / kPack));
-      const int64_t low = most(0, first_key(shape, position + r) - key);       // seen: [low, high)
-      const int64_t high = least(count, position + r + 1 - key);
+      const int64_t low = most(0, first_key(shape, position(r)) - key);  // seen: [low, high)
+      const int64_t high = least(count, position(r) + 1 - key);
       const int64_t padded_count = round_up(count, kStep);
       if (high <= low) {
         std::memset(p, 0, static_cast<size_t>(filled) * sizeof(Part));
@@ -272,13 +305,11 @@ struct Attention {
       for (int64_t i = 0; i < high; i += kStep) {
         Vec<C> v = load(s + i);
         if (shape.softcap > 0) {
-          const Vec<C> capped = scaled(v, shape);
+          const Vec<C> capped = capped_score(v, shape);
           v = v == kLowest ? v : capped;
-        } else {
-          v *= static_cast<C>(shape.scale);
+          store(s + i, v);
         }
-        store(s + i, v);
-        highest = max_of(highest, v);
+        highest = max_of(highest, v * scale);
       }
       const C here = max_lane<C>(highest);
       if (here > top[r]) {
@@ -292,7 +323,7 @@ struct Attention {
       Vec<C> sum = {};
       int64_t i = 0;
       for (; i < high; i += kStep) {
-        const Vec<C> e = exp_of(load(s + i) - top[r]);
+        const Vec<C> e = exp_of(load(s + i) * scale - top[r]);
         sum += e;
         store(p + i, e);
       }
@@ -304,11 +335,13 @@ struct Attention {
     }
   }
 
-  // ---- backward ------------------------------------------------------------------------------------------------------------
+  // ---- backward
+  // ------------------------------------------------------------------------------------------------------------
   //
-  // With P = exp(score - lse) and delta = rowsum(dout * out): dv = P^T dout, dscore = P * (dout v^T - delta), dk = dscore^T q * scale,
-  // dq = dscore k * scale. Keys are the rows of every tile (P^T, dscore^T), so that P^T and dscore^T come out as the A of the dv and
-  // dk products; dscore also goes, packed, into the product that gives dq transposed.
+  // With P = exp(score - lse) and delta = rowsum(dout * out): dv = P^T dout, dscore = P * (dout v^T - delta), dk =
+  // dscore^T q * scale, dq = dscore k * scale. Keys are the rows of every tile (P^T, dscore^T), so that P^T and
+  // dscore^T come out as the A of the dv and dk products; dscore also goes, packed, into the product that gives dq
+  // transposed.
 
   struct BackwardBuffers {
     Word *q_columns, *dout_columns, *q_rows, *dout_rows;  // packed B: transposed, and as rows
@@ -346,11 +379,16 @@ struct Attention {
     }
   };
 
-  static int64_t backward_scratch_bytes(int64_t n, int64_t size) { return BackwardBuffers(n, size, nullptr).bytes; }
-  static int64_t padded_rows(int64_t n) { return round_up(n, kBackKeys); }
+  static int64_t backward_scratch_bytes(int64_t n, int64_t size) {
+    return BackwardBuffers(n, size, nullptr).bytes;
+  }
+  static int64_t padded_rows(int64_t n) {
+    return round_up(n, kBackKeys);
+  }
 
-  static void backward(const AttentionShape& shape, HeadRows<E> q, HeadRows<E> k, HeadRows<E> v, HeadRows<E> out, HeadRows<E> dout,
-                       const C* lse, int64_t lse_stride, int64_t n, E* dq, int64_t dq_stride, C* dk, C* dv, void* scratch) {
+  static void backward(const AttentionShape& shape, HeadRows<E> q, HeadRows<E> k, HeadRows<E> v, HeadRows<E> out,
+                       HeadRows<E> dout, const C* lse, int64_t lse_stride, int64_t n, E* dq, int64_t dq_stride, C* dk,
+                       C* dv, void* scratch) {
     const int64_t size = shape.head_size, depth = words(size), width = padded(size), length = padded(n);
     const BackwardBuffers b(n, size, scratch);
     pack_transposed(q, n, size, b.q_columns);
@@ -377,7 +415,8 @@ struct Attention {
           const int64_t tile_key = key + r;
           const int64_t from = least(queries, most(0, tile_key - query) / kColumns * kColumns);
           int64_t to = queries;
-          if (shape.window > 0) to = least(queries, round_up(most(0, tile_key + kTileRows - 1 + shape.window - query), kColumns));
+          if (shape.window > 0)
+            to = least(queries, round_up(most(0, tile_key + kTileRows - 1 + shape.window - query), kColumns));
           Word* packed = b.gradients_packed + r / kPack * kColumns;
           if (from >= to) {
             clear_packed(packed, 0, queries);
@@ -387,7 +426,8 @@ struct Attention {
           clear_packed(packed, to, queries);
           for (int64_t c = from; c < to; c += kColumns) {
             tile(b.k + r * depth, depth, b.q_columns + (query + c) * depth, depth, b.scores + c, kBackQueries, false);
-            tile(b.v + r * depth, depth, b.dout_columns + (query + c) * depth, depth, b.products + c, kBackQueries, false);
+            tile(b.v + r * depth, depth, b.dout_columns + (query + c) * depth, depth, b.products + c, kBackQueries,
+                 false);
           }
           gradient_block(shape, b, tile_key, query, from, to, packed);
           const int64_t skip = (query + from) / kPack, span = (to - from) / kPack;
@@ -401,17 +441,19 @@ struct Attention {
         for (int64_t c = 0; c < queries; c += kColumns) {
           const int64_t seen = least(key_rows, round_up(most(0, query + c + kColumns - key), kTileRows));
           for (int64_t d = 0; d < size; d += kTileRows) {
-            tile(b.k_transposed + d * words(kBackKeys), words(kBackKeys), b.gradients_packed + c * words(kBackKeys), words(seen),
-                 b.dq + d * length + query + c, length, true);
+            tile(b.k_transposed + d * words(kBackKeys), words(kBackKeys), b.gradients_packed + c * words(kBackKeys),
+                 words(seen), b.dq + d * length + query + c, length, true);
           }
         }
       }
     }
-    for (int64_t i = 0; i < n; ++i) {
+    for (int64_t i = 0; i < n; i += kStep) {
       for (int64_t d = 0; d < size; d += kStep) {
-        C column[kStep] = {};
-        for (int64_t lane = 0; lane < least(kStep, size - d); ++lane) column[lane] = b.dq[(d + lane) * length + i];
-        store_up_to(dq + i * dq_stride + d, load(column), size - d);
+        Vec<C> square[kStep] = {};
+        for (int64_t r = 0; r < least(kStep, size - d); ++r) square[r] = load(b.dq + (d + r) * length + i);
+        transpose<C>(square);
+        for (int64_t r = 0; r < least(kStep, n - i); ++r)
+          store_up_to(dq + (i + r) * dq_stride + d, square[r], size - d);
       }
     }
   }
@@ -439,8 +481,8 @@ struct Attention {
   }
 
   /// From the tile's scores and products: weights (P^T) and gradients (dscore^T), row-major, and the latter packed.
-  static MOELORA_INLINE void gradient_block(const AttentionShape& shape, const BackwardBuffers& b, int64_t key, int64_t query,
-                                            int64_t from, int64_t to, Word* packed) {
+  static MOELORA_INLINE void gradient_block(const AttentionShape& shape, const BackwardBuffers& b, int64_t key,
+                                            int64_t query, int64_t from, int64_t to, Word* packed) {
     const C scale = static_cast<C>(shape.scale);
     const bool masked_below = key + kTileRows - 1 > query + from;
     for (int64_t r = 0; r < kTileRows; r += kPack) {
@@ -467,7 +509,8 @@ struct Attention {
           store(reinterpret_cast<Part*>(b.gradients + (r + i) * (kBackQueries / kPack)) + c, gradient[i]);
         }
         Word* panel = packed + c / kColumns * kColumns * words(kBackKeys) + c % kColumns;
-        store_word(panel + r / kPack * kColumns, gradient[0], gradient[1]);
+        const Vec<Word> gradient_words = pair_words(gradient[0], gradient[1]);
+        std::memcpy(panel + r / kPack * kColumns, &gradient_words, sizeof(gradient_words));
       }
     }
   }
@@ -479,59 +522,6 @@ struct Attention {
     for (int64_t lane = 0; lane < kStep; ++lane) lanes[lane] = static_cast<C>(lane);
     const Vec<C> lane = load(lanes);
     return lane >= static_cast<C>(first) ? (lane < static_cast<C>(last) ? v : Vec<C>{}) : Vec<C>{};
-  }
-
-  // ---- decoding ------------------------------------------------------------------------------------------------------------
-
-  static int64_t decode_scratch(int64_t rows, int64_t keys, int64_t size) { return rows * (keys + 2 * round_up(size, kStep)); }
-
-  static void decode(const AttentionShape& shape, const E* const* q, E* const* out, const int64_t* first, const int64_t* last,
-                     int64_t rows, HeadRows<E> k, HeadRows<E> v, C* scratch) {
-    const int64_t size = shape.head_size, width = round_up(size, kStep);
-    int64_t begin = first[0], end = last[0];
-    for (int64_t r = 1; r < rows; ++r) begin = least(begin, first[r]), end = most(end, last[r]);
-    C* queries = scratch;                 // [rows][width]
-    C* sums = queries + rows * width;     // [rows][width]
-    C* scores = sums + rows * width;      // [rows][keys]
-    const int64_t keys = end - begin;
-    std::memset(sums, 0, static_cast<size_t>(rows * width) * sizeof(C));
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t d = 0; d < size; d += kStep) store(queries + r * width + d, load_up_to(q[r] + d, size - d));
-    }
-    for (int64_t j = 0; j < keys; ++j) {
-      const E* row = k.data + (begin + j) * k.row_stride;
-      for (int64_t r = 0; r < rows; ++r) {
-        Vec<C> sum = {};
-        for (int64_t d = 0; d < size; d += kStep) sum += load(queries + r * width + d) * load_up_to(row + d, size - d);
-        C score = sum_of<C>(sum) * static_cast<C>(shape.scale);
-        if (shape.softcap > 0) score = static_cast<C>(shape.softcap * __builtin_tanh(score / shape.softcap));
-        scores[r * keys + j] = begin + j >= first[r] && begin + j < last[r] ? score : kLowest;
-      }
-    }
-    for (int64_t r = 0; r < rows; ++r) {
-      C* s = scores + r * keys;
-      C top = kLowest;
-      for (int64_t j = 0; j < keys; ++j) top = s[j] > top ? s[j] : top;
-      Vec<C> total = {};
-      for (int64_t j = 0; j < keys; j += kStep) {
-        Vec<C> e = exp_of(load_up_to(s + j, keys - j) - top);
-        e = keep(e, 0, keys - j);
-        total += e;
-        store_up_to(s + j, e, keys - j);
-      }
-      const C inverse = 1 / sum_of<C>(total);
-      for (int64_t j = 0; j < keys; ++j) s[j] *= inverse;
-    }
-    for (int64_t j = 0; j < keys; ++j) {
-      const E* row = v.data + (begin + j) * v.row_stride;
-      for (int64_t d = 0; d < size; d += kStep) {
-        const Vec<C> value = load_up_to(row + d, size - d);
-        for (int64_t r = 0; r < rows; ++r) store(sums + r * width + d, load(sums + r * width + d) + value * scores[r * keys + j]);
-      }
-    }
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t d = 0; d < size; d += kStep) store_up_to(out[r] + d, load(sums + r * width + d), size - d);
-    }
   }
 };
 

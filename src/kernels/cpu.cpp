@@ -60,7 +60,9 @@ std::vector<CpuLevel> supported_cpu_levels() {
   return levels;
 }
 
-std::string_view cpu_level_name(CpuLevel level) { return kNames[static_cast<int>(level)]; }
+std::string_view cpu_level_name(CpuLevel level) {
+  return kNames[static_cast<int>(level)];
+}
 
 CpuLevel cpu_level() {
   int level = chosen.load(std::memory_order_relaxed);
@@ -73,8 +75,9 @@ CpuLevel cpu_level() {
 
 void set_cpu_level(CpuLevel level) {
   if (!supported(level)) {
-    throw Error(ErrorKind::kUsage,
-                {.where = "instruction-set level", .problem = "this processor lacks it", .found = std::string(cpu_level_name(level))});
+    throw Error(ErrorKind::kUsage, {.where = "instruction-set level",
+                                    .problem = "this processor lacks it",
+                                    .found = std::string(cpu_level_name(level))});
   }
   chosen.store(static_cast<int>(level), std::memory_order_relaxed);
 }

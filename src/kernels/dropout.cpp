@@ -16,15 +16,16 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 DropoutRow draw_of(const DropoutKey& key) {
-  const uint32_t high = static_cast<uint32_t>(key.seed >> 32) ^ (static_cast<uint32_t>(RandomStream::kDropout) * 0x85EBCA6Bu);
+  const uint32_t high =
+      static_cast<uint32_t>(key.seed >> 32) ^ (static_cast<uint32_t>(RandomStream::kDropout) * 0x85EBCA6Bu);
   return {.key = {static_cast<uint32_t>(key.seed) ^ (key.module * 0x9E3779B1u), high},
           .threshold = static_cast<uint32_t>(std::min(std::ldexp(key.p, 32), 4294967295.0)),
           .scale = static_cast<float>(1 / (1 - key.p))};
 }
 
 struct CounterDropout : torch::autograd::Function<CounterDropout> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const DropoutKey& key, const at::Tensor& sample_key,
-                            const at::Tensor& position) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const DropoutKey& key,
+                            const at::Tensor& sample_key, const at::Tensor& position) {
     ctx->save_for_backward({sample_key, position});
     ctx->saved_data["p"] = key.p;
     ctx->saved_data["seed"] = static_cast<int64_t>(key.seed);
@@ -42,7 +43,8 @@ struct CounterDropout : torch::autograd::Function<CounterDropout> {
 
 }  // namespace
 
-at::Tensor counter_dropout_raw(const at::Tensor& x, const DropoutKey& key, const at::Tensor& sample_key, const at::Tensor& position) {
+at::Tensor counter_dropout_raw(const at::Tensor& x, const DropoutKey& key, const at::Tensor& sample_key,
+                               const at::Tensor& position) {
   require(x.dim() == 2, "counter_dropout", "x [T, C]", x);
   for (const at::Tensor& name : {sample_key, position}) {
     require(name.dim() == 1 && name.size(0) == x.size(0) && name.scalar_type() == at::kLong && name.device().is_cpu(),
@@ -65,13 +67,15 @@ at::Tensor counter_dropout_raw(const at::Tensor& x, const DropoutKey& key, const
   with_element(x, [&]<class E>() {
     parallel_rows(x.size(0), 8 * width, [&](int64_t begin, int64_t end) {
       passes_for<E>().dropout(elements<E>(from) + begin * width, elements<int64_t>(samples) + begin,
-                              elements<int64_t>(positions) + begin, draw, mutable_elements<E>(y) + begin * width, end - begin, width);
+                              elements<int64_t>(positions) + begin, draw, mutable_elements<E>(y) + begin * width,
+                              end - begin, width);
     });
   });
   return y;
 }
 
-at::Tensor counter_dropout(const at::Tensor& x, const DropoutKey& key, const at::Tensor& sample_key, const at::Tensor& position) {
+at::Tensor counter_dropout(const at::Tensor& x, const DropoutKey& key, const at::Tensor& sample_key,
+                           const at::Tensor& position) {
   if (key.p == 0) return x;
   if (wants_gradient({&x})) return CounterDropout::apply(x, key, sample_key, position);
   return counter_dropout_raw(x, key, sample_key, position);

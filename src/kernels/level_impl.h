@@ -28,13 +28,13 @@ constexpr Passes<E> make_passes() {
       .attention_backward_scratch_bytes = A::backward_scratch_bytes,
       .attention_padded_size = A::padded,
       .attention_padded_rows = A::padded_rows,
-      .attention_decode = A::decode,
-      .attention_decode_scratch = A::decode_scratch,
       .narrow = narrow<E>,
   };
 }
 
-constexpr PassSet make_pass_set() { return {make_passes<float>(), make_passes<Bf16>(), make_passes<double>()}; }
+constexpr PassSet make_pass_set() {
+  return {make_passes<float>(), make_passes<Bf16>(), make_passes<double>()};
+}
 
 }  // namespace
 }  // namespace moelora::kernels

@@ -1,5 +1,6 @@
-// The table of CPU passes that each instruction-set level fills in: plain pointers and sizes, no tensors. The files behind it are
-// compiled once per level with that level's flags, so they include no header whose inline functions could leak out of them.
+// The table of CPU passes that each instruction-set level fills in: plain pointers and sizes, no tensors. The files
+// behind it are compiled once per level with that level's flags, so they include no header whose inline functions could
+// leak out of them.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,18 @@ struct HeadRows {
   int64_t row_stride;
 };
 
+/// Rows of the query heads that share one key/value head, stacked: row r is head r % group of position r / group. group
+/// 1: one head.
+template <class E>
+struct QueryRows {
+  E* data;
+  int64_t position_stride;
+  int64_t head_stride;
+  int64_t group;
+
+  E* row(int64_t r) const { return data + r / group * position_stride + r % group * head_stride; }
+};
+
 /// What is the same for all heads of one attention call.
 struct AttentionShape {
   int64_t head_size;
@@ -49,27 +62,30 @@ template <class E>
 struct Passes {
   using C = Compute<E>;
 
-  /// sum = x + residual where residual is given (sum then too), else x alone; y = normalised * weight; rstd [rows] where given.
-  void (*rms_norm_forward)(const E* x, const E* residual, const E* weight, E* sum, E* y, C* rstd, int64_t rows, int64_t width,
-                           double eps);
-  /// dx of the normalised input x, plus dsum where given; dweight [width] is added to where given. With dy null: dx = dsum.
-  void (*rms_norm_backward)(const E* dy, const E* dsum, const E* x, const E* weight, const C* rstd, E* dx, C* dweight, int64_t rows,
-                            int64_t width);
+  /// sum = x + residual where residual is given (sum then too), else x alone; y = normalised * weight; rstd [rows]
+  /// where given.
+  void (*rms_norm_forward)(const E* x, const E* residual, const E* weight, E* sum, E* y, C* rstd, int64_t rows,
+                           int64_t width, double eps);
+  /// dx of the normalised input x, plus dsum where given; dweight [width] is added to where given. With dy null: dx =
+  /// dsum.
+  void (*rms_norm_backward)(const E* dy, const E* dsum, const E* x, const E* weight, const C* rstd, E* dx, C* dweight,
+                            int64_t rows, int64_t width);
 
   /// sign +1 rotates, -1 rotates back. cos, sin [rows, half]; out contiguous [rows, heads, size].
-  void (*rope)(const E* x, int64_t row_stride, int64_t head_stride, const C* cos, const C* sin, E* out, int64_t rows, int64_t heads,
-               int64_t size, int64_t half, int sign);
+  void (*rope)(const E* x, int64_t row_stride, int64_t head_stride, const C* cos, const C* sin, E* out, int64_t rows,
+               int64_t heads, int64_t size, int64_t half, int sign);
 
-  void (*swiglu_forward)(const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* y, int64_t rows, int64_t width);
-  void (*swiglu_backward)(const E* dy, const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* dgate, E* dup,
-                          int64_t rows, int64_t width);
+  void (*swiglu_forward)(const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* y, int64_t rows,
+                         int64_t width);
+  void (*swiglu_backward)(const E* dy, const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* dgate,
+                          E* dup, int64_t rows, int64_t width);
 
   void (*row_scale_forward)(const E* z, const C* m, E* y, int64_t count);
   void (*row_scale_backward)(const E* dy, const E* z, const C* m, E* dz, C* dm, int64_t count);
 
   /// sample_key and position [rows].
-  void (*dropout)(const E* x, const int64_t* sample_key, const int64_t* position, const DropoutRow& draw, E* y, int64_t rows,
-                  int64_t width);
+  void (*dropout)(const E* x, const int64_t* sample_key, const int64_t* position, const DropoutRow& draw, E* y,
+                  int64_t rows, int64_t width);
 
   /// One row of logits [classes]: returns its negative log-likelihood and, where `gradient`, overwrites the logits with
   /// weight * d nll / d logit.
@@ -78,26 +94,21 @@ struct Passes {
   /// Sizes, in bytes, of one (sequence, key/value head)'s packed keys and values for attention_forward.
   int64_t (*attention_packed_bytes)(int64_t keys, int64_t head_size);
   void (*attention_pack)(HeadRows<E> k, HeadRows<E> v, int64_t keys, int64_t head_size, void* packed);
-  /// Query rows [begin, end) of one head; query row i sits at position offset + i. out and lse (may be null) have their own strides.
-  void (*attention_forward)(const AttentionShape& shape, HeadRows<E> q, int64_t begin, int64_t end, int64_t offset, int64_t keys,
-                            const void* packed, E* out, int64_t out_stride, C* lse, int64_t lse_stride, void* scratch);
+  /// Rows [begin, end) of q, the first position of q being `offset` in the sequence. lse.data may be null.
+  void (*attention_forward)(const AttentionShape& shape, QueryRows<const E> q, QueryRows<E> out, QueryRows<C> lse,
+                            int64_t begin, int64_t end, int64_t offset, int64_t keys, const void* packed,
+                            void* scratch);
   int64_t (*attention_forward_scratch_bytes)(int64_t head_size);
 
   /// One query head's share of the backward of one sequence of n positions: dq is written, dk and dv (C, contiguous
   /// [n, attention_padded_size]) are added to.
   void (*attention_backward)(const AttentionShape& shape, HeadRows<E> q, HeadRows<E> k, HeadRows<E> v, HeadRows<E> out,
-                             HeadRows<E> dout, const C* lse, int64_t lse_stride, int64_t n, E* dq, int64_t dq_stride, C* dk, C* dv,
-                             void* scratch);
+                             HeadRows<E> dout, const C* lse, int64_t lse_stride, int64_t n, E* dq, int64_t dq_stride,
+                             C* dk, C* dv, void* scratch);
   int64_t (*attention_backward_scratch_bytes)(int64_t n, int64_t head_size);
   /// The row length of dk and dv, and how many rows their buffers need for n positions.
   int64_t (*attention_padded_size)(int64_t head_size);
   int64_t (*attention_padded_rows)(int64_t n);
-
-  /// A few query rows that share one key/value head, against unpacked keys: q and out [rows] are addresses of rows; row r sees keys
-  /// [first[r], last[r]).
-  void (*attention_decode)(const AttentionShape& shape, const E* const* q, E* const* out, const int64_t* first, const int64_t* last,
-                           int64_t rows, HeadRows<E> k, HeadRows<E> v, C* scratch);
-  int64_t (*attention_decode_scratch)(int64_t rows, int64_t keys, int64_t head_size);  // in C's
 
   /// y[i] = E(x[i]) for a block of rows, x with its own stride.
   void (*narrow)(const C* x, int64_t x_stride, E* y, int64_t y_stride, int64_t rows, int64_t width);

@@ -7,8 +7,8 @@ namespace moelora::kernels {
 namespace {
 
 template <class E>
-void rms_norm_forward(const E* x, const E* residual, const E* weight, E* sum, E* y, Compute<E>* rstd, int64_t rows, int64_t width,
-                      double eps) {
+void rms_norm_forward(const E* x, const E* residual, const E* weight, E* sum, E* y, Compute<E>* rstd, int64_t rows,
+                      int64_t width, double eps) {
   using C = Compute<E>;
   constexpr int64_t kStep = kLanes<C>;
   for (int64_t row = 0; row < rows; ++row, x += width, y += width) {
@@ -39,8 +39,8 @@ void rms_norm_forward(const E* x, const E* residual, const E* weight, E* sum, E*
 
 // With n = x * rstd and g = dy * weight: dx = rstd * (g - n * mean(g * n)), dweight = sum over rows of dy * n.
 template <class E>
-void rms_norm_backward(const E* dy, const E* dsum, const E* x, const E* weight, const Compute<E>* rstd, E* dx, Compute<E>* dweight,
-                       int64_t rows, int64_t width) {
+void rms_norm_backward(const E* dy, const E* dsum, const E* x, const E* weight, const Compute<E>* rstd, E* dx,
+                       Compute<E>* dweight, int64_t rows, int64_t width) {
   using C = Compute<E>;
   constexpr int64_t kStep = kLanes<C>;
   for (int64_t row = 0; row < rows; ++row, x += width, dy += width, dx += width) {
@@ -49,7 +49,8 @@ void rms_norm_backward(const E* dy, const E* dsum, const E* x, const E* weight, 
     for (int64_t i = 0; i < width; i += kStep) {
       const Vec<C> d = load_up_to(dy + i, width - i), v = load_up_to(x + i, width - i);
       dots[(i / kStep) % 2] += d * load_up_to(weight + i, width - i) * v;
-      if (dweight != nullptr) store_up_to(dweight + i, load_up_to(dweight + i, width - i) + d * (v * inverse), width - i);
+      if (dweight != nullptr)
+        store_up_to(dweight + i, load_up_to(dweight + i, width - i) + d * (v * inverse), width - i);
     }
     const C mean = sum_of<C>(dots[0] + dots[1]) * inverse * inverse / static_cast<C>(width);
     for (int64_t i = 0; i < width; i += kStep) {
@@ -63,8 +64,8 @@ void rms_norm_backward(const E* dy, const E* dsum, const E* x, const E* weight, 
 }
 
 template <class E>
-void rope(const E* x, int64_t row_stride, int64_t head_stride, const Compute<E>* cos, const Compute<E>* sin, E* out, int64_t rows,
-          int64_t heads, int64_t size, int64_t half, int sign) {
+void rope(const E* x, int64_t row_stride, int64_t head_stride, const Compute<E>* cos, const Compute<E>* sin, E* out,
+          int64_t rows, int64_t heads, int64_t size, int64_t half, int sign) {
   using C = Compute<E>;
   constexpr int64_t kStep = kLanes<C>;
   for (int64_t row = 0; row < rows; ++row, cos += half, sin += half) {
@@ -77,13 +78,15 @@ void rope(const E* x, int64_t row_stride, int64_t head_stride, const Compute<E>*
         store_up_to(out + i, low * c - high * s, left);
         store_up_to(out + half + i, high * c + low * s, left);
       }
-      if (2 * half < size) std::memcpy(out + 2 * half, from + 2 * half, static_cast<size_t>(size - 2 * half) * sizeof(E));
+      if (2 * half < size)
+        std::memcpy(out + 2 * half, from + 2 * half, static_cast<size_t>(size - 2 * half) * sizeof(E));
     }
   }
 }
 
 template <class E>
-void swiglu_forward(const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* y, int64_t rows, int64_t width) {
+void swiglu_forward(const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* y, int64_t rows,
+                    int64_t width) {
   using C = Compute<E>;
   for (int64_t row = 0; row < rows; ++row, gate += gate_stride, up += up_stride, y += width) {
     for (int64_t i = 0; i < width; i += kLanes<C>) {
@@ -95,8 +98,8 @@ void swiglu_forward(const E* gate, int64_t gate_stride, const E* up, int64_t up_
 
 // s = sigmoid(g): dgate = dy * up * s * (1 + g * (1 - s)), dup = dy * g * s.
 template <class E>
-void swiglu_backward(const E* dy, const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* dgate, E* dup, int64_t rows,
-                     int64_t width) {
+void swiglu_backward(const E* dy, const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* dgate, E* dup,
+                     int64_t rows, int64_t width) {
   using C = Compute<E>;
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t i = 0; i < width; i += kLanes<C>) {
@@ -159,12 +162,18 @@ MOELORA_INLINE WidePair multiply(Words x, uint32_t constant) {
   return {bits_as<Words>((even >> 32) | (odd & kHigh)), bits_as<Words>((even & ~kHigh) | (odd << 32))};
 }
 
-// Philox4x32-10 of as many blocks as there are lanes (core/random.h has the scalar form; the tests hold them equal).
-MOELORA_INLINE void philox(uint32_t key0, uint32_t key1, Words (&counter)[4]) {
+// Philox4x32-10 of kBatches times as many blocks as there are lanes (core/random.h has the scalar form; the tests hold
+// them equal). Several batches at once, because one is a chain of dependent multiplications.
+template <int kBatches>
+MOELORA_INLINE void philox(uint32_t key0, uint32_t key1, Words (&counters)[kBatches][4]) {
   for (int round = 0; round < 10; ++round) {
-    const WidePair a = multiply(counter[0], 0xD2511F53u), b = multiply(counter[2], 0xCD9E8D57u);
-    const Words zero = b.high ^ counter[1] ^ key0, two = a.high ^ counter[3] ^ key1;
-    counter[0] = zero, counter[1] = b.low, counter[2] = two, counter[3] = a.low;
+#pragma GCC unroll 4
+    for (int batch = 0; batch < kBatches; ++batch) {
+      Words(&counter)[4] = counters[batch];
+      const WidePair a = multiply(counter[0], 0xD2511F53u), b = multiply(counter[2], 0xCD9E8D57u);
+      const Words zero = b.high ^ counter[1] ^ key0, two = a.high ^ counter[3] ^ key1;
+      counter[0] = zero, counter[1] = b.low, counter[2] = two, counter[3] = a.low;
+    }
     key0 += 0x9E3779B9u, key1 += 0xBB67AE85u;
   }
 }
@@ -173,21 +182,37 @@ template <class E>
 void dropout(const E* x, const int64_t* sample_key, const int64_t* position, const DropoutRow& draw, E* y, int64_t rows,
              int64_t width) {
   using C = Compute<E>;
-  constexpr int kGroup = 64, kBlocks = 16, kBlockLanes = kLanes<uint32_t>;  // dropout.h: word j of block b is column 16 j + b
+  constexpr int kGroup = 64, kBlocks = 16,
+                kBlockLanes = kLanes<uint32_t>;  // dropout.h: word j of block b is column 16 j + b
+  constexpr int kBatches = 4;
+  constexpr int kColumns =
+      kBatches * kBlockLanes * 4 < kGroup ? kGroup : kBatches * kBlockLanes * 4;  // drawn before they are used
   for (int64_t row = 0; row < rows; ++row, x += width, y += width) {
     const uint64_t sample = static_cast<uint64_t>(sample_key[row]);
-    for (int64_t begin = 0; begin < width; begin += kGroup) {
-      float factors[kGroup];
-      for (int half = 0; half < kBlocks; half += kBlockLanes) {
-        const uint32_t first = static_cast<uint32_t>(begin / kGroup * kBlocks + half);
-        Words counter[4] = {bits_as<Words>(lane_numbers()) + first, splat(static_cast<uint32_t>(position[row])),
-                            splat(static_cast<uint32_t>(sample)), splat(static_cast<uint32_t>(sample >> 32))};
-        philox(draw.key[0], draw.key[1], counter);
-        for (int word = 0; word < 4; ++word) {
-          store(factors + word * kBlocks + half, counter[word] < draw.threshold ? Vec<float>{} : splat(draw.scale));
+    for (int64_t begin = 0; begin < width; begin += kColumns) {
+      float factors[kColumns];
+      for (int first = 0; first < kColumns / 4; first += kBatches * kBlockLanes) {  // in blocks
+        Words counters[kBatches][4];
+#pragma GCC unroll 4
+        for (int batch = 0; batch < kBatches; ++batch) {
+          const uint32_t block = static_cast<uint32_t>(begin / 4 + first + batch * kBlockLanes);
+          counters[batch][0] = bits_as<Words>(lane_numbers()) + block;
+          counters[batch][1] = splat(static_cast<uint32_t>(position[row]));
+          counters[batch][2] = splat(static_cast<uint32_t>(sample));
+          counters[batch][3] = splat(static_cast<uint32_t>(sample >> 32));
+        }
+        philox<kBatches>(draw.key[0], draw.key[1], counters);
+#pragma GCC unroll 4
+        for (int batch = 0; batch < kBatches; ++batch) {
+          const int block = first + batch * kBlockLanes;
+          float* group = factors + block / kBlocks * kGroup + block % kBlocks;
+#pragma GCC unroll 4
+          for (int word = 0; word < 4; ++word) {
+            store(group + word * kBlocks, counters[batch][word] < draw.threshold ? Vec<float>{} : splat(draw.scale));
+          }
         }
       }
-      const int64_t end = width - begin < kGroup ? width - begin : kGroup;
+      const int64_t end = width - begin < kColumns ? width - begin : kColumns;
       for (int64_t i = 0; i < end; i += kLanes<C>) {
         Vec<C> factor;
         if constexpr (sizeof(C) == sizeof(float)) {
@@ -203,14 +228,16 @@ void dropout(const E* x, const int64_t* sample_key, const int64_t* position, con
 }
 
 template <class E>
-Compute<E> cross_entropy_row(E* logits, int64_t classes, int64_t target, Compute<E> weight, double softcap, bool gradient) {
+Compute<E> cross_entropy_row(E* logits, int64_t classes, int64_t target, Compute<E> weight, double softcap,
+                             bool gradient) {
   using C = Compute<E>;
   constexpr int64_t kStep = kLanes<C>, kBlock = 32 * kStep;
   const C cap = static_cast<C>(softcap), inverse_cap = softcap > 0 ? 1 / cap : 0;
   const C lowest = -__builtin_inf();
   C block[kBlock];
   C top = lowest, total = 0;
-  for (int64_t begin = 0; begin < classes; begin += kBlock) {  // running maximum and sum, rescaled when the maximum grows
+  for (int64_t begin = 0; begin < classes;
+       begin += kBlock) {  // running maximum and sum, rescaled when the maximum grows
     const int64_t count = classes - begin < kBlock ? classes - begin : kBlock;
     Vec<C> block_max = splat(lowest);
     for (int64_t i = 0; i < count; i += kStep) {

@@ -15,13 +15,15 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kWeightGradientRows = 64;  // rows that share a partial sum: fixed, so that no bit depends on the thread count
+constexpr int64_t kWeightGradientRows =
+    64;  // rows that share a partial sum: fixed, so that no bit depends on the thread count
 
 struct Result {
   at::Tensor y, sum, rstd;
 };
 
-Result forward(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight, double eps, bool keep_statistics) {
+Result forward(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight, double eps,
+               bool keep_statistics) {
   const int64_t width = weight.numel(), rows = width == 0 ? 0 : x.numel() / width;
   Result result{at::empty_like(x), residual.defined() ? at::empty_like(x) : at::Tensor(),
                 keep_statistics ? at::empty({rows}, x.options().dtype(compute_type(x))) : at::Tensor()};
@@ -29,18 +31,18 @@ Result forward(const at::Tensor& x, const at::Tensor& residual, const at::Tensor
     parallel_rows(rows, 4 * width, [&](int64_t begin, int64_t end) {
       const int64_t at = begin * width;
       const bool add = residual.defined();
-      passes_for<E>().rms_norm_forward(elements<E>(x) + at, add ? elements<E>(residual) + at : nullptr, elements<E>(weight),
-                                       add ? mutable_elements<E>(result.sum) + at : nullptr, mutable_elements<E>(result.y) + at,
-                                       keep_statistics ? mutable_elements<Compute<E>>(result.rstd) + begin : nullptr, end - begin,
-                                       width, eps);
+      passes_for<E>().rms_norm_forward(
+          elements<E>(x) + at, add ? elements<E>(residual) + at : nullptr, elements<E>(weight),
+          add ? mutable_elements<E>(result.sum) + at : nullptr, mutable_elements<E>(result.y) + at,
+          keep_statistics ? mutable_elements<Compute<E>>(result.rstd) + begin : nullptr, end - begin, width, eps);
     });
   });
   return result;
 }
 
 /// dsum may be undefined; dweight is computed where asked for.
-std::pair<at::Tensor, at::Tensor> backward(const at::Tensor& dy, const at::Tensor& dsum, const at::Tensor& x, const at::Tensor& weight,
-                                           const at::Tensor& rstd, bool weight_gradient) {
+std::pair<at::Tensor, at::Tensor> backward(const at::Tensor& dy, const at::Tensor& dsum, const at::Tensor& x,
+                                           const at::Tensor& weight, const at::Tensor& rstd, bool weight_gradient) {
   const int64_t width = weight.numel(), rows = rstd.numel();
   const at::Tensor dx = at::empty_like(x);
   const int64_t parts = (rows + kWeightGradientRows - 1) / kWeightGradientRows;
@@ -50,11 +52,12 @@ std::pair<at::Tensor, at::Tensor> backward(const at::Tensor& dy, const at::Tenso
     using C = Compute<E>;
     at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
       for (int64_t part = first; part < last; ++part) {
-        const int64_t begin = part * kWeightGradientRows, end = std::min(rows, begin + kWeightGradientRows), at = begin * width;
-        passes_for<E>().rms_norm_backward(elements<E>(dy) + at, dsum.defined() ? elements<E>(dsum) + at : nullptr,
-                                          elements<E>(x) + at, elements<E>(weight), elements<C>(rstd) + begin,
-                                          mutable_elements<E>(dx) + at,
-                                          weight_gradient ? mutable_elements<C>(partial) + part * width : nullptr, end - begin, width);
+        const int64_t begin = part * kWeightGradientRows, end = std::min(rows, begin + kWeightGradientRows),
+                      at = begin * width;
+        passes_for<E>().rms_norm_backward(
+            elements<E>(dy) + at, dsum.defined() ? elements<E>(dsum) + at : nullptr, elements<E>(x) + at,
+            elements<E>(weight), elements<C>(rstd) + begin, mutable_elements<E>(dx) + at,
+            weight_gradient ? mutable_elements<C>(partial) + part * width : nullptr, end - begin, width);
       }
     });
   });
@@ -79,8 +82,9 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
     const bool add = ctx->saved_data["add"].toBool();
     const at::Tensor dsum = add ? gradients[1] : at::Tensor();
     if (!gradients[0].defined()) return {dsum, dsum, at::Tensor(), at::Tensor()};
-    const auto [dx, dweight] = kernels::backward(gradients[0].contiguous(), dsum.defined() ? dsum.contiguous() : dsum, saved[0],
-                                                 saved[1], saved[2], ctx->saved_data["weight_gradient"].toBool());
+    const auto [dx, dweight] =
+        kernels::backward(gradients[0].contiguous(), dsum.defined() ? dsum.contiguous() : dsum, saved[0], saved[1],
+                          saved[2], ctx->saved_data["weight_gradient"].toBool());
     return {dx, add ? dx : at::Tensor(), dweight, at::Tensor()};
   }
 };
@@ -101,20 +105,23 @@ void check(const at::Tensor& x, const at::Tensor& weight) {
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   check(x, weight);
   if (!has_passes(x) || weight.scalar_type() != x.scalar_type()) return composite(x, weight, eps);
-  if (wants_gradient({&x, &weight})) return RmsNorm::apply(x.contiguous(), std::optional<at::Tensor>(), weight.contiguous(), eps)[0];
+  if (wants_gradient({&x, &weight}))
+    return RmsNorm::apply(x.contiguous(), std::optional<at::Tensor>(), weight.contiguous(), eps)[0];
   return forward(x.contiguous(), {}, weight.contiguous(), eps, false).y;
 }
 
-std::pair<at::Tensor, at::Tensor> add_rms_norm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
-                                               double eps) {
+std::pair<at::Tensor, at::Tensor> add_rms_norm(const at::Tensor& x, const at::Tensor& residual,
+                                               const at::Tensor& weight, double eps) {
   check(x, weight);
-  require(residual.sizes() == x.sizes() && residual.scalar_type() == x.scalar_type(), "add_rms_norm", "residual like x", residual);
+  require(residual.sizes() == x.sizes() && residual.scalar_type() == x.scalar_type(), "add_rms_norm", "residual like x",
+          residual);
   if (!has_passes(x) || weight.scalar_type() != x.scalar_type()) {
     const at::Tensor sum = x.add(residual);
     return {composite(sum, weight, eps), sum};
   }
   if (wants_gradient({&x, &residual, &weight})) {
-    const variable_list result = RmsNorm::apply(x.contiguous(), std::optional(residual.contiguous()), weight.contiguous(), eps);
+    const variable_list result =
+        RmsNorm::apply(x.contiguous(), std::optional(residual.contiguous()), weight.contiguous(), eps);
     return {result[0], result[1]};
   }
   const Result result = forward(x.contiguous(), residual.contiguous(), weight.contiguous(), eps, false);

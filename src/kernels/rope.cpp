@@ -53,7 +53,8 @@ at::Tensor composite(const at::Tensor& x, const at::Tensor& cos, const at::Tenso
 
 at::Tensor rope(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
   require(x.dim() == 3, "rope", "x [T, heads, D]", x);
-  require(cos.dim() == 2 && cos.size(0) == x.size(0) && 2 * cos.size(1) <= x.size(2), "rope", "cos [T, rot / 2], rot <= D", cos);
+  require(cos.dim() == 2 && cos.size(0) == x.size(0) && 2 * cos.size(1) <= x.size(2), "rope",
+          "cos [T, rot / 2], rot <= D", cos);
   require(sin.sizes() == cos.sizes(), "rope", "sin like cos", sin);
   if (!has_passes(x)) return composite(x, cos, sin);
   const at::Tensor c = cos.to(compute_type(x)).contiguous(), s = sin.to(compute_type(x)).contiguous();

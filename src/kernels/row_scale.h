@@ -1,4 +1,5 @@
-// The mixing of stacked experts: each rank column of each row times its weight. Raw passes, for a caller's own Function.
+// The mixing of stacked experts: each rank column of each row times its weight. Raw passes, for a caller's own
+// Function.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,7 +11,8 @@ namespace moelora::kernels {
 /// z * m, rounded once to z's dtype. z [T, R], m [T, R] float32 (or float64 with float64 z). No autograd.
 at::Tensor row_scale(const at::Tensor& z, const at::Tensor& m);
 
-/// Backward of row_scale from dy [T, R] (z's dtype): {dz = dy * m in z's dtype, dm = dy * z in m's dtype}, one pass. No autograd.
+/// Backward of row_scale from dy [T, R] (z's dtype): {dz = dy * m in z's dtype, dm = dy * z in m's dtype}, one pass. No
+/// autograd.
 std::pair<at::Tensor, at::Tensor> row_scale_backward(const at::Tensor& dy, const at::Tensor& z, const at::Tensor& m);
 
 }  // namespace moelora::kernels

@@ -1,5 +1,6 @@
-// Vectors for the level files, as wide as the flags they are compiled with: GCC/Clang vector extensions, with intrinsics only where
-// those can't say it. Everything has internal linkage: one copy a level, none shared by the linker.
+// Vectors for the level files, as wide as the flags they are compiled with: GCC/Clang vector extensions, with
+// intrinsics only where those can't say it. Everything has internal linkage: one copy a level, none shared by the
+// linker.
 #pragma once
 
 #if defined(__x86_64__)
@@ -8,6 +9,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "kernels/passes.h"
 
@@ -78,19 +80,35 @@ MOELORA_INLINE Vec<float> from_bf16(HalfVec h) {
   return bits_as<Vec<float>>(__builtin_convertvector(h, Vec<uint32_t>) << 16);
 }
 
-MOELORA_INLINE Vec<float> load(const float* p) { return load_raw<Vec<float>>(p); }
-MOELORA_INLINE Vec<double> load(const double* p) { return load_raw<Vec<double>>(p); }
-MOELORA_INLINE Vec<float> load(const Bf16* p) { return from_bf16(load_raw<HalfVec>(p)); }
-MOELORA_INLINE void store(float* p, Vec<float> v) { std::memcpy(p, &v, sizeof(v)); }
-MOELORA_INLINE void store(double* p, Vec<double> v) { std::memcpy(p, &v, sizeof(v)); }
+MOELORA_INLINE Vec<float> load(const float* p) {
+  return load_raw<Vec<float>>(p);
+}
+MOELORA_INLINE Vec<double> load(const double* p) {
+  return load_raw<Vec<double>>(p);
+}
+MOELORA_INLINE Vec<float> load(const Bf16* p) {
+  return from_bf16(load_raw<HalfVec>(p));
+}
+MOELORA_INLINE void store(float* p, Vec<float> v) {
+  std::memcpy(p, &v, sizeof(v));
+}
+MOELORA_INLINE void store(double* p, Vec<double> v) {
+  std::memcpy(p, &v, sizeof(v));
+}
 MOELORA_INLINE void store(Bf16* p, Vec<float> v) {
   const HalfVec h = to_bf16(v);
   std::memcpy(p, &h, sizeof(h));
 }
 
-MOELORA_INLINE float to_compute(float x) { return x; }
-MOELORA_INLINE double to_compute(double x) { return x; }
-MOELORA_INLINE float to_compute(Bf16 x) { return bits_as<float>(static_cast<uint32_t>(x.bits) << 16); }
+MOELORA_INLINE float to_compute(float x) {
+  return x;
+}
+MOELORA_INLINE double to_compute(double x) {
+  return x;
+}
+MOELORA_INLINE float to_compute(Bf16 x) {
+  return bits_as<float>(static_cast<uint32_t>(x.bits) << 16);
+}
 
 /// The first n lanes; the others are zero. 0 < n <= lanes.
 template <class E>
@@ -169,6 +187,30 @@ MOELORA_INLINE Vec<float> max_of(Vec<float> a, Vec<float> b) {
 }
 #endif
 
+template <int kStride, class V, int... kLane>
+MOELORA_INLINE V swap_low(V a, V b, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(
+      a, b, ((kLane & kStride) != 0 ? static_cast<int>(sizeof...(kLane)) + kLane - kStride : kLane)...);
+}
+template <int kStride, class V, int... kLane>
+MOELORA_INLINE V swap_high(V a, V b, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(
+      a, b, ((kLane & kStride) != 0 ? static_cast<int>(sizeof...(kLane)) + kLane : kLane + kStride)...);
+}
+/// Transposes a square of lanes: rows[i][j] becomes rows[j][i]. Exchanges blocks of 1, 2, 4, … lanes.
+template <class T, int kStride = 1>
+MOELORA_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
+  constexpr std::make_integer_sequence<int, kLanes<T>> kAll;
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes<T>; ++i) {
+    if ((i & kStride) != 0) continue;
+    const Vec<T> a = rows[i], b = rows[i + kStride];
+    rows[i] = swap_low<kStride>(a, b, kAll);
+    rows[i + kStride] = swap_high<kStride>(a, b, kAll);
+  }
+  if constexpr (kStride * 2 < kLanes<T>) transpose<T, kStride * 2>(rows);
+}
+
 /// The lane numbers 0, 1, 2, …
 MOELORA_INLINE Vec<int32_t> lane_numbers() {
   int32_t lanes[kLanes<int32_t>];
@@ -176,14 +218,21 @@ MOELORA_INLINE Vec<int32_t> lane_numbers() {
   return load_raw<Vec<int32_t>>(lanes);
 }
 
-/// exp, relative error below 2e-7; 0 below -87.3 (so for -inf), the largest finite power above 88.3; NaN stays NaN.
-/// 2^n * p(r) with x = n ln 2 + r and |r| <= ln 2 / 2; the coefficients are those of Cephes' expf (Moshier).
+/// exp, relative error below 2e-7; 0 (or a number too small for a normal float) below -87.3, so for -inf, and a large
+/// finite number above 88.3; NaN stays NaN. 2^n * p(r) with x = n ln 2 + r and |r| <= ln 2 / 2; the coefficients are
+/// those of Cephes' expf (Moshier).
 MOELORA_INLINE Vec<float> exp_of(Vec<float> x) {
-  constexpr float kLow = -87.33f, kHigh = 88.37f, kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+#if defined(__AVX512F__)
+  constexpr float kLow = -104.0f, kHigh = 88.37f;  // exp(kLow) rounds to 0
+  const Vec<float> clamped =
+      _mm512_min_ps(splat(kHigh), _mm512_max_ps(splat(kLow), x));  // the second operand where it is NaN
+#else
+  constexpr float kLow = -87.33f, kHigh = 88.37f;
   const Vec<float> clamped = x > kHigh ? splat(kHigh) : x;
+#endif
   const Vec<float> shifted = clamped * 1.44269504088896341f + kMagic;
   const Vec<float> n = shifted - kMagic;
-  const Vec<int32_t> exponent = bits_as<Vec<int32_t>>(shifted) - bits_as<int32_t>(kMagic);
   Vec<float> r = clamped - n * 0.693359375f;
   r = r + n * 2.12194440e-4f;
   Vec<float> p = r * 1.9875691500e-4f + 1.3981999507e-3f;
@@ -193,21 +242,29 @@ MOELORA_INLINE Vec<float> exp_of(Vec<float> x) {
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
 #if defined(__AVX512F__)
-  (void)exponent;
-  const Vec<float> scaled = _mm512_scalef_ps(p, n);
+  return _mm512_scalef_ps(p, n);
 #else
+  const Vec<int32_t> exponent = bits_as<Vec<int32_t>>(shifted) - bits_as<int32_t>(kMagic);
   const Vec<float> scaled = p * bits_as<Vec<float>>((exponent + 127) << 23);
-#endif
   return x < kLow ? Vec<float>{} : scaled;
+#endif
 }
 MOELORA_INLINE Vec<double> exp_of(Vec<double> x) {
   for (int i = 0; i < kLanes<double>; ++i) x[i] = __builtin_exp(x[i]);
   return x;
 }
-MOELORA_INLINE float exp_of(float x) { return __builtin_expf(x); }
-MOELORA_INLINE double exp_of(double x) { return __builtin_exp(x); }
-MOELORA_INLINE float log_of(float x) { return __builtin_logf(x); }
-MOELORA_INLINE double log_of(double x) { return __builtin_log(x); }
+MOELORA_INLINE float exp_of(float x) {
+  return __builtin_expf(x);
+}
+MOELORA_INLINE double exp_of(double x) {
+  return __builtin_exp(x);
+}
+MOELORA_INLINE float log_of(float x) {
+  return __builtin_logf(x);
+}
+MOELORA_INLINE double log_of(double x) {
+  return __builtin_log(x);
+}
 
 /// tanh with absolute error near 1e-7 (float): enough for capping scores, where the cap is far above 1.
 template <class V>

@@ -32,9 +32,9 @@ void chunk_rows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor&
       using C = Compute<E>;
       at::parallel_for(0, logits.size(0), 1, [&](int64_t begin, int64_t end) {
         for (int64_t row = begin; row < end; ++row) {
-          mutable_elements<C>(row_loss)[row] =
-              passes_for<E>().cross_entropy_row(mutable_elements<E>(logits) + row * classes, classes,
-                                                elements<int64_t>(targets)[row], elements<C>(weights)[row], softcap, gradient);
+          mutable_elements<C>(row_loss)[row] = passes_for<E>().cross_entropy_row(
+              mutable_elements<E>(logits) + row * classes, classes, elements<int64_t>(targets)[row],
+              elements<C>(weights)[row], softcap, gradient);
         }
       });
     });
@@ -70,7 +70,8 @@ Sweep sweep(const Inputs& in, Wanted wanted, const CrossEntropyOptions& options)
     const auto part = [&](const at::Tensor& x) { return x.narrow(0, begin, count); };
     at::Tensor logits = buffer.narrow(0, 0, count);
     at::mm_out(logits, part(in.hidden), transposed);
-    chunk_rows(logits, part(in.targets), part(in.weights), options.softcap, wanted.hidden || wanted.head, part(out.row_loss));
+    chunk_rows(logits, part(in.targets), part(in.weights), options.softcap, wanted.hidden || wanted.head,
+               part(out.row_loss));
     if (wanted.hidden) {
       at::Tensor dhidden = part(out.dhidden);
       at::mm_out(dhidden, logits, in.head);
@@ -89,8 +90,9 @@ Sweep sweep(const Inputs& in, Wanted wanted, const CrossEntropyOptions& options)
 }
 
 struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
-  static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
-                               const at::Tensor& weights, const CrossEntropyOptions& options) {
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& head,
+                               const at::Tensor& targets, const at::Tensor& weights,
+                               const CrossEntropyOptions& options) {
     const Sweep out = sweep({hidden, head, targets, weights}, {hidden.requires_grad(), head.requires_grad()}, options);
     ctx->save_for_backward({out.dhidden, out.dhead});
     ctx->mark_non_differentiable({out.row_loss});
@@ -111,10 +113,11 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
 void check(const Inputs& in) {
   constexpr const char* kName = "supervised_cross_entropy";
   require(in.hidden.dim() == 2, kName, "hidden [K, H]", in.hidden);
-  require(in.head.dim() == 2 && in.head.size(1) == in.hidden.size(1) && in.head.scalar_type() == in.hidden.scalar_type(), kName,
-          "head [V, H] of hidden's dtype", in.head);
-  require(in.targets.dim() == 1 && in.targets.size(0) == in.hidden.size(0) && in.targets.scalar_type() == at::kLong, kName,
-          "targets [K] int64", in.targets);
+  require(
+      in.head.dim() == 2 && in.head.size(1) == in.hidden.size(1) && in.head.scalar_type() == in.hidden.scalar_type(),
+      kName, "head [V, H] of hidden's dtype", in.head);
+  require(in.targets.dim() == 1 && in.targets.size(0) == in.hidden.size(0) && in.targets.scalar_type() == at::kLong,
+          kName, "targets [K] int64", in.targets);
   require(in.weights.dim() == 1 && in.weights.size(0) == in.hidden.size(0), kName, "weights [K]", in.weights);
   if (!in.targets.device().is_cpu()) return;
   for (int64_t row = 0; row < in.targets.size(0); ++row) {

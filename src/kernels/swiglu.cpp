@@ -18,8 +18,8 @@ at::Tensor forward(const at::Tensor& gate, const at::Tensor& up) {
   with_element(gate, [&]<class E>() {
     parallel_rows(gate.size(0), 8 * width, [&](int64_t begin, int64_t end) {
       passes_for<E>().swiglu_forward(elements<E>(gate) + begin * gate.stride(0), gate.stride(0),
-                                     elements<E>(up) + begin * up.stride(0), up.stride(0), mutable_elements<E>(y) + begin * width,
-                                     end - begin, width);
+                                     elements<E>(up) + begin * up.stride(0), up.stride(0),
+                                     mutable_elements<E>(y) + begin * width, end - begin, width);
     });
   });
   return y;
@@ -37,10 +37,10 @@ struct Swiglu : torch::autograd::Function<Swiglu> {
     const int64_t width = gate.size(1);
     with_element(gate, [&]<class E>() {
       parallel_rows(gate.size(0), 12 * width, [&](int64_t begin, int64_t end) {
-        passes_for<E>().swiglu_backward(elements<E>(dy) + begin * width, elements<E>(gate) + begin * gate.stride(0), gate.stride(0),
-                                        elements<E>(up) + begin * up.stride(0), up.stride(0),
-                                        mutable_elements<E>(dgate) + begin * width, mutable_elements<E>(dup) + begin * width,
-                                        end - begin, width);
+        passes_for<E>().swiglu_backward(elements<E>(dy) + begin * width, elements<E>(gate) + begin * gate.stride(0),
+                                        gate.stride(0), elements<E>(up) + begin * up.stride(0), up.stride(0),
+                                        mutable_elements<E>(dgate) + begin * width,
+                                        mutable_elements<E>(dup) + begin * width, end - begin, width);
       });
     });
     return {dgate, dup};

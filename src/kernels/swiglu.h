@@ -5,8 +5,8 @@
 
 namespace moelora::kernels {
 
-/// silu(gate) * up, silu(g) = g / (1 + exp(-g)). gate, up [T, I] of one dtype (rows may be strided: halves of one product);
-/// result [T, I], contiguous. Saves gate and up, and nothing in no-grad mode. Float32 inside, rounded once.
+/// silu(gate) * up, silu(g) = g / (1 + exp(-g)). gate, up [T, I] of one dtype (rows may be strided: halves of one
+/// product); result [T, I], contiguous. Saves gate and up, and nothing in no-grad mode. Float32 inside, rounded once.
 at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up);
 
 }  // namespace moelora::kernels

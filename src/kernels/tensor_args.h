@@ -1,5 +1,5 @@
-// What the kernels' tensor sides share: which tensors the CPU passes take, typed pointers into them, and parallel loops whose
-// results don't depend on scheduling. Internal to this folder.
+// What the kernels' tensor sides share: which tensors the CPU passes take, typed pointers into them, and parallel loops
+// whose results don't depend on scheduling. Internal to this folder.
 #pragma once
 
 #include <ATen/Parallel.h>
@@ -47,7 +47,9 @@ E* mutable_elements(const at::Tensor& x) {
 }
 
 /// The dtype the passes compute in for tensors like x.
-inline at::ScalarType compute_type(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+inline at::ScalarType compute_type(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
 
 /// x itself where its inner dimensions (all but the first) are dense, else a contiguous copy: rows may be strided.
 inline at::Tensor dense_rows(const at::Tensor& x) {
@@ -60,8 +62,9 @@ inline at::Tensor dense_rows(const at::Tensor& x) {
 }
 
 inline bool wants_gradient(std::initializer_list<const at::Tensor*> tensors) {
-  return at::GradMode::is_enabled() &&
-         std::any_of(tensors.begin(), tensors.end(), [](const at::Tensor* x) { return x->defined() && x->requires_grad(); });
+  return at::GradMode::is_enabled() && std::any_of(tensors.begin(), tensors.end(), [](const at::Tensor* x) {
+           return x->defined() && x->requires_grad();
+         });
 }
 
 /// Throws Error (internal) unless the condition holds: shapes and dtypes that only a bug upstream can get wrong.
@@ -73,11 +76,13 @@ inline void require(bool condition, const char* kernel, const char* expected, co
   } else {
     shape << "no tensor";
   }
-  throw Error(ErrorKind::kInternal,
-              {.where = kernel, .problem = "a tensor of the wrong shape or type", .found = shape.str(), .expected = expected});
+  throw Error(
+      ErrorKind::kInternal,
+      {.where = kernel, .problem = "a tensor of the wrong shape or type", .found = shape.str(), .expected = expected});
 }
 
-/// f(begin, end) over parts of [0, rows) in parallel, about `work` element operations a row; each row is computed as in a serial loop.
+/// f(begin, end) over parts of [0, rows) in parallel, about `work` element operations a row; each row is computed as in
+/// a serial loop.
 template <class F>
 void parallel_rows(int64_t rows, int64_t work, const F& f) {
   at::parallel_for(0, rows, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, work)), f);
@@ -92,13 +97,14 @@ void parallel_tasks(int64_t count, const F& f) {
   });
 }
 
-/// Memory for intermediates that a thread keeps from call to call, 64-byte aligned; it only grows. Contents are undefined.
+/// Memory for intermediates that a thread keeps from call to call, 64-byte aligned; it only grows. Contents are
+/// undefined.
 class Scratch {
  public:
   void* get(int64_t bytes) {
     if (bytes > bytes_) {
       memory_.reset();
-      memory_.reset(static_cast<char*>(::operator new(static_cast<size_t>(bytes), std::align_val_t{64})));
+      memory_.reset(static_cast<char*>(::operator new (static_cast<size_t>(bytes), std::align_val_t{64})));
       bytes_ = bytes;
     }
     return memory_.get();
@@ -106,7 +112,7 @@ class Scratch {
 
  private:
   struct Free {
-    void operator()(char* memory) const { ::operator delete(memory, std::align_val_t{64}); }
+    void operator()(char* memory) const { ::operator delete (memory, std::align_val_t{64}); }
   };
   std::unique_ptr<char, Free> memory_;
   int64_t bytes_ = 0;

@@ -1,3 +1,5 @@
+#include "kernels/attention.h"
+
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -6,7 +8,6 @@
 #include <tuple>
 
 #include "core/error.h"
-#include "kernels/attention.h"
 #include "kernels/levels.h"
 #include "support/gradcheck.h"
 
@@ -17,7 +18,8 @@ using test::expect_gradients;
 using test::random_tensor;
 using test::relative_difference;
 
-/// Attention of one query row at a time, from the definition, float64: q [n, Hq, D] are the last rows of k, v [len, Hkv, D].
+/// Attention of one query row at a time, from the definition, float64: q [n, Hq, D] are the last rows of k, v [len,
+/// Hkv, D].
 at::Tensor oracle(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionOptions& options) {
   std::vector<at::Tensor> rows;
   const int64_t group = q.size(1) / k.size(1), offset = k.size(0) - q.size(0);
@@ -35,11 +37,13 @@ at::Tensor oracle(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   return rows.empty() ? at::empty(q.sizes(), q.options()) : at::cat(rows, 0);
 }
 
-at::Tensor packed_oracle(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<int64_t>& cu_seqlens,
-                         const AttentionOptions& options) {
+at::Tensor packed_oracle(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                         const std::vector<int64_t>& cu_seqlens, const AttentionOptions& options) {
   std::vector<at::Tensor> parts;
   for (size_t s = 0; s + 1 < cu_seqlens.size(); ++s) {
-    const auto part = [&](const at::Tensor& x) { return x.narrow(0, cu_seqlens[s], cu_seqlens[s + 1] - cu_seqlens[s]); };
+    const auto part = [&](const at::Tensor& x) {
+      return x.narrow(0, cu_seqlens[s], cu_seqlens[s + 1] - cu_seqlens[s]);
+    };
     parts.push_back(oracle(part(q), part(k), part(v), options));
   }
   return parts.empty() ? at::empty(q.sizes(), q.options()) : at::cat(parts, 0);
@@ -52,7 +56,9 @@ TEST_P(AttentionTest, GradientsMatchCentralDifferences) {
   for (const AttentionOptions& options : {AttentionOptions{.scale = 0.6}, AttentionOptions{.scale = 0.9, .softcap = 2},
                                           AttentionOptions{.scale = 0.6, .window = 3}}) {
     expect_gradients(
-        [&](const auto& in) { return std::vector<at::Tensor>{packed_attention(in[0], in[1], in[2], cu_seqlens, options)}; },
+        [&](const auto& in) {
+          return std::vector<at::Tensor>{packed_attention(in[0], in[1], in[2], cu_seqlens, options)};
+        },
         {random_tensor({11, 4, 5}, 1), random_tensor({11, 2, 5}, 2), random_tensor({11, 2, 5}, 3)});
   }
 }
@@ -85,7 +91,8 @@ void expect_close_to_float64(const Case& c, at::ScalarType type) {
   if (rows > 0) {
     const auto gradients = torch::autograd::grad({found}, in, {dout});
     const auto exact = torch::autograd::grad({expected}, wide, {dout.to(at::kDouble)});
-    for (int i = 0; i < 3; ++i) EXPECT_LE(relative_difference(gradients[i], exact[i]), tolerance) << "gradient of input " << i;
+    for (int i = 0; i < 3; ++i)
+      EXPECT_LE(relative_difference(gradients[i], exact[i]), tolerance) << "gradient of input " << i;
   }
   const at::NoGradGuard no_grad;  // the path without log-sum-exp
   EXPECT_LE(relative_difference(packed_attention(in[0], in[1], in[2], cu_seqlens, c.options), expected), tolerance);
@@ -128,15 +135,18 @@ TEST_P(AttentionTest, LongSequencesCrossEveryBlockBoundary) {
     EXPECT_LE(relative_difference(found, expected), tolerance);
     const auto gradients = torch::autograd::grad({found}, in, {dout});
     const auto exact = torch::autograd::grad({expected}, wide, {dout.to(at::kDouble)});
-    for (int i = 0; i < 3; ++i) EXPECT_LE(relative_difference(gradients[i], exact[i]), tolerance) << "gradient of input " << i;
+    for (int i = 0; i < 3; ++i)
+      EXPECT_LE(relative_difference(gradients[i], exact[i]), tolerance) << "gradient of input " << i;
   }
 }
 
 TEST_P(AttentionTest, LargeScoresStayFinite) {
-  const at::Tensor q = random_tensor({40, 1, 8}, 1, 100).to(at::kFloat), k = random_tensor({40, 1, 8}, 2, 100).to(at::kFloat);
+  const at::Tensor q = random_tensor({40, 1, 8}, 1, 100).to(at::kFloat),
+                   k = random_tensor({40, 1, 8}, 2, 100).to(at::kFloat);
   const at::Tensor v = random_tensor({40, 1, 8}, 3).to(at::kFloat);
   const std::vector<int64_t> cu_seqlens{0, 40};
-  const at::Tensor expected = packed_oracle(q.to(at::kDouble), k.to(at::kDouble), v.to(at::kDouble), cu_seqlens, {.scale = 1});
+  const at::Tensor expected =
+      packed_oracle(q.to(at::kDouble), k.to(at::kDouble), v.to(at::kDouble), cu_seqlens, {.scale = 1});
   EXPECT_LE(relative_difference(packed_attention(q, k, v, cu_seqlens, {.scale = 1}), expected), 1e-2);
 }
 
@@ -152,7 +162,8 @@ TEST_P(AttentionTest, NanInOneSequenceReachesItsResultAndNoOther) {
 TEST_P(AttentionTest, AResultIsTheSameBitsAgainAndAlone) {
   // Packing must not change a sequence's numbers: the same rows alone, or behind another sequence.
   std::vector<at::Tensor> in;
-  for (int i = 0; i < 3; ++i) in.push_back(random_tensor({150, 2, 16}, 40 + i).to(at::kBFloat16).set_requires_grad(true));
+  for (int i = 0; i < 3; ++i)
+    in.push_back(random_tensor({150, 2, 16}, 40 + i).to(at::kBFloat16).set_requires_grad(true));
   const std::vector<int64_t> cu_seqlens{0, 37, 150};
   const at::Tensor dout = random_tensor({150, 2, 16}, 50).to(at::kBFloat16);
   const at::Tensor packed = packed_attention(in[0], in[1], in[2], cu_seqlens, {.scale = 0.25});
@@ -172,7 +183,8 @@ TEST_P(AttentionTest, AResultIsTheSameBitsAgainAndAlone) {
 TEST_P(AttentionTest, CachedQueriesAreTheLastRowsOfTheirSequence) {
   // One new token, none, a few, a whole prefill, and a chunk of one, against caches of their own lengths.
   const std::vector<std::pair<int64_t, int64_t>> sizes{{1, 50}, {0, 9}, {3, 300}, {20, 20}, {40, 111}, {1, 1}};
-  for (const AttentionOptions& options : {AttentionOptions{.scale = 0.2}, AttentionOptions{.scale = 0.2, .softcap = 3, .window = 30}}) {
+  for (const AttentionOptions& options :
+       {AttentionOptions{.scale = 0.2}, AttentionOptions{.scale = 0.2, .softcap = 3, .window = 30}}) {
     for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
       std::vector<int64_t> cu_seqlens{0};
       std::vector<at::Tensor> keys, values, expected;
@@ -188,7 +200,8 @@ TEST_P(AttentionTest, CachedQueriesAreTheLastRowsOfTheirSequence) {
                                   values[s].to(at::kDouble), options));
       }
       const double tolerance = type == at::kBFloat16 ? 1.0 / 64 : type == at::kFloat ? 5e-6 : 1e-12;
-      EXPECT_LE(relative_difference(cached_attention(q, cu_seqlens, keys, values, options), at::cat(expected, 0)), tolerance);
+      EXPECT_LE(relative_difference(cached_attention(q, cu_seqlens, keys, values, options), at::cat(expected, 0)),
+                tolerance);
     }
   }
 }

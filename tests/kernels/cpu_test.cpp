@@ -1,9 +1,10 @@
+#include "kernels/cpu.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
 #include "core/error.h"
-#include "kernels/cpu.h"
 
 namespace moelora::kernels {
 namespace {

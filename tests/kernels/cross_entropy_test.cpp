@@ -16,7 +16,8 @@ using test::relative_difference;
 at::Tensor random_targets(int64_t rows, int64_t classes) {
   at::Tensor targets = at::empty({rows}, at::kLong);
   Random random(9, RandomStream::kData);
-  for (int64_t i = 0; i < rows; ++i) targets.mutable_data_ptr<int64_t>()[i] = static_cast<int64_t>(random.below(classes));
+  for (int64_t i = 0; i < rows; ++i)
+    targets.mutable_data_ptr<int64_t>()[i] = static_cast<int64_t>(random.below(classes));
   return targets;
 }
 
@@ -32,11 +33,13 @@ class CrossEntropyTest : public EveryLevel {};
 TEST_P(CrossEntropyTest, GradientsOfHiddenAndHeadMatchCentralDifferences) {
   const at::Tensor targets = random_targets(7, 13), weights = random_tensor({7}, 3).abs();
   for (const double softcap : {0.0, 1.5}) {
-    for (const int64_t chunk_bytes : {int64_t{1}, int64_t{3 * 13 * 8}, int64_t{1} << 20}) {  // one row, three, all at once
+    for (const int64_t chunk_bytes :
+         {int64_t{1}, int64_t{3 * 13 * 8}, int64_t{1} << 20}) {  // one row, three, all at once
       expect_gradients(
           [&](const auto& in) {
-            return std::vector<at::Tensor>{
-                supervised_cross_entropy(in[0], in[1], targets, weights, {.softcap = softcap, .chunk_bytes = chunk_bytes}).loss};
+            return std::vector<at::Tensor>{supervised_cross_entropy(in[0], in[1], targets, weights,
+                                                                    {.softcap = softcap, .chunk_bytes = chunk_bytes})
+                                               .loss};
           },
           {random_tensor({7, 5}, 1), random_tensor({13, 5}, 2)});
     }
@@ -52,10 +55,12 @@ TEST_P(CrossEntropyTest, LossesAndGradientsAreCloseToFloat64InEveryDtypeAndShape
         at::Tensor head = random_tensor({classes, width}, 2, 0.3).to(type).set_requires_grad(true);
         at::Tensor wide_hidden = hidden.detach().to(at::kDouble).set_requires_grad(true);
         at::Tensor wide_head = head.detach().to(at::kDouble).set_requires_grad(true);
-        const at::Tensor targets = random_targets(rows, classes), weights = random_tensor({rows}, 3).abs().to(at::kFloat);
-        const SupervisedLoss found =
-            supervised_cross_entropy(hidden, head, targets, weights, {.softcap = softcap, .chunk_bytes = 7 * classes * 4});
-        const at::Tensor row_loss = oracle(wide_hidden, wide_head, targets, softcap), loss = row_loss.mul(weights).sum();
+        const at::Tensor targets = random_targets(rows, classes),
+                         weights = random_tensor({rows}, 3).abs().to(at::kFloat);
+        const SupervisedLoss found = supervised_cross_entropy(hidden, head, targets, weights,
+                                                              {.softcap = softcap, .chunk_bytes = 7 * classes * 4});
+        const at::Tensor row_loss = oracle(wide_hidden, wide_head, targets, softcap),
+                         loss = row_loss.mul(weights).sum();
         EXPECT_EQ(found.loss.scalar_type(), at::kFloat);
         EXPECT_EQ(found.row_loss.scalar_type(), at::kFloat);
         EXPECT_FALSE(found.row_loss.requires_grad());
@@ -65,7 +70,8 @@ TEST_P(CrossEntropyTest, LossesAndGradientsAreCloseToFloat64InEveryDtypeAndShape
         const auto gradients = torch::autograd::grad({found.loss.mul(3)}, {hidden, head});  // scaled in backward
         const auto exact = torch::autograd::grad({loss.mul(3)}, {wide_hidden, wide_head});
         if (classes == 1) continue;  // exactly 0 but for rounding
-        for (int i = 0; i < 2; ++i) EXPECT_LE(relative_difference(gradients[i], exact[i]), type == at::kBFloat16 ? 0.03 : 1e-5);
+        for (int i = 0; i < 2; ++i)
+          EXPECT_LE(relative_difference(gradients[i], exact[i]), type == at::kBFloat16 ? 0.03 : 1e-5);
       }
     }
   }

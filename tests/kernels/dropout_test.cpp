@@ -1,10 +1,11 @@
+#include "kernels/dropout.h"
+
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/ones.h>
 
 #include "core/error.h"
 #include "core/random.h"
-#include "kernels/dropout.h"
 #include "kernels/levels.h"
 #include "support/gradcheck.h"
 
@@ -26,8 +27,9 @@ bool kept(const DropoutKey& key, int64_t sample, int64_t position, int64_t colum
   const std::array<uint32_t, 2> words{
       static_cast<uint32_t>(key.seed) ^ (key.module * 0x9E3779B1u),
       static_cast<uint32_t>(key.seed >> 32) ^ (static_cast<uint32_t>(RandomStream::kDropout) * 0x85EBCA6Bu)};
-  const auto block = philox4x32(words, {static_cast<uint32_t>(column / 64 * 16 + column % 16), static_cast<uint32_t>(position),
-                                        static_cast<uint32_t>(sample), static_cast<uint32_t>(static_cast<uint64_t>(sample) >> 32)});
+  const auto block =
+      philox4x32(words, {static_cast<uint32_t>(column / 64 * 16 + column % 16), static_cast<uint32_t>(position),
+                         static_cast<uint32_t>(sample), static_cast<uint32_t>(static_cast<uint64_t>(sample) >> 32)});
   return block[column % 64 / 16] >= key.p * 4294967296.0;
 }
 
@@ -38,7 +40,8 @@ TEST_P(DropoutTest, EveryElementFollowsTheDefinedDraw) {
   const std::vector<int64_t> samples{0, 5, (int64_t{1} << 40) + 3}, positions{0, 12, 4000};
   for (const int64_t width : {1, 15, 64, 65, 200}) {
     for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
-      const at::Tensor y = counter_dropout(at::ones({3, width}, type), key, numbers(samples), numbers(positions)).to(at::kDouble);
+      const at::Tensor y =
+          counter_dropout(at::ones({3, width}, type), key, numbers(samples), numbers(positions)).to(at::kDouble);
       for (int64_t row = 0; row < 3; ++row) {
         for (int64_t column = 0; column < width; ++column) {
           const double expected = kept(key, samples[row], positions[row], column) ? 1 / 0.7 : 0;
@@ -52,7 +55,9 @@ TEST_P(DropoutTest, EveryElementFollowsTheDefinedDraw) {
 TEST_P(DropoutTest, GradientAppliesTheSameMask) {
   const DropoutKey key{.p = 0.4, .seed = 3, .module = 2};
   expect_gradients(
-      [&](const auto& in) { return std::vector<at::Tensor>{counter_dropout(in[0], key, numbers({4, 4, 9}), numbers({0, 1, 0}))}; },
+      [&](const auto& in) {
+        return std::vector<at::Tensor>{counter_dropout(in[0], key, numbers({4, 4, 9}), numbers({0, 1, 0}))};
+      },
       {random_tensor({3, 70}, 1)});
 }
 

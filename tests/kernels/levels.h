@@ -21,7 +21,9 @@ class EveryLevel : public testing::TestWithParam<CpuLevel> {
   CpuLevel before_ = CpuLevel::kDefault;
 };
 
-inline std::string level_test_name(const testing::TestParamInfo<CpuLevel>& info) { return std::string(cpu_level_name(info.param)); }
+inline std::string level_test_name(const testing::TestParamInfo<CpuLevel>& info) {
+  return std::string(cpu_level_name(info.param));
+}
 
 #define MOELORA_EVERY_LEVEL(suite) \
   INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(supported_cpu_levels()), level_test_name)

@@ -71,8 +71,9 @@ TEST_P(NormRopeSwiglu, RmsNormIsCloseToFloat64InEveryDtypeAndShape) {
       const at::Tensor x = random_tensor(shape, 1).to(type), weight = random_tensor({shape.back()}, 2).to(type);
       const at::Tensor residual = random_tensor(shape, 3).to(type);
       const double tolerance = type == at::kFloat ? 1e-6 : 2 * kBf16;
-      EXPECT_LE(relative_difference(rms_norm(x, weight, 1e-6), norm_oracle(x.to(at::kDouble), weight.to(at::kDouble), 1e-6)),
-                tolerance);
+      EXPECT_LE(
+          relative_difference(rms_norm(x, weight, 1e-6), norm_oracle(x.to(at::kDouble), weight.to(at::kDouble), 1e-6)),
+          tolerance);
       const auto [y, sum] = add_rms_norm(x, residual, weight, 1e-6);
       EXPECT_EQ(max_difference(sum, x.add(residual)), 0);
       EXPECT_LE(relative_difference(y, norm_oracle(sum.to(at::kDouble), weight.to(at::kDouble), 1e-6)), tolerance);
@@ -81,7 +82,8 @@ TEST_P(NormRopeSwiglu, RmsNormIsCloseToFloat64InEveryDtypeAndShape) {
 }
 
 TEST_P(NormRopeSwiglu, Bf16RmsNormRoundsBeforeTheWeight) {
-  // float32 statistics, the normalised value rounded to bf16, then bf16 times bf16: as the published modelling code does.
+  // float32 statistics, the normalised value rounded to bf16, then bf16 times bf16: as the published modelling code
+  // does.
   const at::Tensor x = random_tensor({16, 96}, 1).to(at::kBFloat16), weight = random_tensor({96}, 2).to(at::kBFloat16);
   const at::Tensor wide = x.to(at::kFloat);
   const at::Tensor normed = wide.mul(wide.mul(wide).mean(-1, true).add(1e-6).rsqrt()).to(at::kBFloat16);
@@ -132,7 +134,8 @@ TEST_P(NormRopeSwiglu, SwigluIsCloseToFloat64InEveryDtypeAndShape) {
   for (const auto& [rows, width] : std::vector<std::array<int64_t, 2>>{{0, 4}, {1, 1}, {2, 31}, {5, 130}}) {
     for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
       const at::Tensor both = random_tensor({rows, 2 * width}, 1, 3).to(type);  // gate and up of one product
-      at::Tensor gate = both.narrow(1, 0, width).set_requires_grad(true), up = both.narrow(1, width, width).set_requires_grad(true);
+      at::Tensor gate = both.narrow(1, 0, width).set_requires_grad(true),
+                 up = both.narrow(1, width, width).set_requires_grad(true);
       at::Tensor wide_gate = gate.detach().to(at::kDouble).set_requires_grad(true);
       at::Tensor wide_up = up.detach().to(at::kDouble).set_requires_grad(true);
       const at::Tensor dy = random_tensor({rows, width}, 2).to(type);
@@ -177,7 +180,8 @@ TEST_P(NormRopeSwiglu, RowScaleAndItsBackwardAreProducts) {
 
 TEST_P(NormRopeSwiglu, NothingIsRecordedInNoGradMode) {
   const at::NoGradGuard no_grad;
-  const at::Tensor x = random_tensor({2, 8}, 1).set_requires_grad(true), weight = random_tensor({8}, 2).set_requires_grad(true);
+  const at::Tensor x = random_tensor({2, 8}, 1).set_requires_grad(true),
+                   weight = random_tensor({8}, 2).set_requires_grad(true);
   EXPECT_FALSE(rms_norm(x, weight, 1e-6).requires_grad());
   EXPECT_FALSE(swiglu(x, x).requires_grad());
 }

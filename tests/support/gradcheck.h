@@ -40,9 +40,9 @@ inline double relative_difference(const at::Tensor& found, const at::Tensor& exp
   return max_difference(found, expected) / std::max(1e-30, expected.to(at::kDouble).abs().max().item<double>());
 }
 
-/// Fails unless, for every input, the gradient of sum(f(inputs) * fixed random weights) equals its central difference. `function`
-/// returns any number of tensors; inputs are float64 leaves that require a gradient. Every element of every input is perturbed:
-/// keep them small.
+/// Fails unless, for every input, the gradient of sum(f(inputs) * fixed random weights) equals its central difference.
+/// `function` returns any number of tensors; inputs are float64 leaves that require a gradient. Every element of every
+/// input is perturbed: keep them small.
 inline void expect_gradients(const std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)>& function,
                              const std::vector<at::Tensor>& values, double tolerance = 1e-7, double step = 1e-5) {
   std::vector<at::Tensor> inputs;
