@@ -30,6 +30,11 @@ struct TextAssets {
   Json template_variables = Json::object();
 };
 
+/// tokenizer.json decides how text is encoded, as in the `tokenizers` library and transformers 4: add_bos_token and
+/// add_eos_token of the configuration count for nothing beside it, and Llama-2's keeps the spaces that transformers 5,
+/// which builds that tokenizer anew, loses. From the configuration come tokens that the file lacks and
+/// split_special_tokens.
+///
 /// Reads tokenizer.json (required), tokenizer_config.json, special_tokens_map.json and chat_template.jinja, which wins
 /// over tokenizer_config.json's chat_template. Throws Error(kModel) naming the file and what is wrong with it.
 TextAssets load_text_assets(const std::filesystem::path& model_dir);

@@ -16,8 +16,8 @@ struct RenderOptions {
   bool add_generation_prompt = false;
   /// Array of tool descriptions (JSON schema), or null for none.
   Json tools = nullptr;
-  /// Every other variable of the template: bos_token, eos_token, enable_thinking, date_string ... They win over none of
-  /// the above.
+  /// Every other variable of the template: bos_token, eos_token, enable_thinking, date_string ... Error(kConfig) where
+  /// it names one of the above.
   Json variables = Json::object();
 };
 
