@@ -1,7 +1,8 @@
 // Fills a PassSet with this translation unit's instances of the passes.
 #pragma once
 
-#include "kernels/attention_impl.h"
+#include "kernels/attention_backward.h"
+#include "kernels/attention_forward.h"
 #include "kernels/passes_impl.h"
 
 namespace moelora::kernels {
@@ -9,7 +10,8 @@ namespace {
 
 template <class E>
 constexpr Passes<E> make_passes() {
-  using A = Attention<typename MultiplyOf<E>::type>;
+  using Forward = AttentionForward<typename MultiplyOf<E>::type>;
+  using Backward = AttentionBackward<typename MultiplyOf<E>::type>;
   return {
       .rms_norm_forward = rms_norm_forward<E>,
       .rms_norm_backward = rms_norm_backward<E>,
@@ -20,14 +22,14 @@ constexpr Passes<E> make_passes() {
       .row_scale_backward = row_scale_backward<E>,
       .dropout = dropout<E>,
       .cross_entropy_row = cross_entropy_row<E>,
-      .attention_packed_bytes = A::packed_bytes,
-      .attention_pack = A::pack,
-      .attention_forward = A::forward,
-      .attention_forward_scratch_bytes = A::forward_scratch_bytes,
-      .attention_backward = A::backward,
-      .attention_backward_scratch_bytes = A::backward_scratch_bytes,
-      .attention_padded_size = A::padded,
-      .attention_padded_rows = A::padded_rows,
+      .attention_packed_bytes = Forward::packed_bytes,
+      .attention_pack = Forward::pack,
+      .attention_forward = Forward::forward,
+      .attention_forward_scratch_bytes = Forward::forward_scratch_bytes,
+      .attention_backward = Backward::backward,
+      .attention_backward_scratch_bytes = Backward::backward_scratch_bytes,
+      .attention_padded_size = Backward::padded,
+      .attention_padded_rows = Backward::padded_rows,
       .narrow = narrow<E>,
   };
 }
