@@ -1,0 +1,90 @@
+// The fixtures' models with their adapters attached, prompts for them, and generation without cache or batch to compare
+// with.
+#pragma once
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "adapters/model.h"
+#include "core/random.h"
+#include "support/adapter_layout.h"
+#include "support/fixture.h"
+
+namespace moelora::generate {
+
+inline const std::vector<std::string> kTasks = {"a", "b", "c", "d"};
+
+inline adapters::Model base_model(const std::string& family) {
+  return {std::make_unique<nn::Decoder>(testing::load_decoder(family + "/f32", at::kFloat)), nullptr};
+}
+
+/// Attaches adapters with the values of a file whose names are prefix + module path + half.
+inline adapters::Model adapted_model(const std::string& family, const config::AdapterConfig& config,
+                                     const std::string& file, const std::string& prefix, const std::string& half_a,
+                                     const std::string& half_b) {
+  const testing::Oracle oracle(family + "/" + file);
+  adapters::Model model = base_model(family);
+  model.adapters = std::make_unique<adapters::AdapterSet>(*model.decoder, config, kTasks, /*seed=*/1);
+  std::vector<adapters::NamedTensor> values;
+  for (const auto& [name, master] : model.adapters->parameters()) {
+    if (name == "task_embedding" || name == "gate") {
+      values.emplace_back(name, oracle[name == "gate" ? "gate.W_g" : "gate.E"]);
+      continue;
+    }
+    std::vector<at::Tensor> parts;
+    for (const std::string& path : testing::member_paths(name))
+      parts.push_back(oracle[prefix + path + (testing::is_stack(name) ? half_a : half_b)]);
+    values.emplace_back(name, at::cat(parts, 0));
+  }
+  model.adapters->load(values);
+  return model;
+}
+
+inline adapters::Model lora_model(const std::string& family) {
+  return adapted_model(family, {.method = config::Method::kLora, .rank = 8, .alpha = 16},
+                       "adapter/adapter_model.safetensors", "base_model.model.", ".lora_A.weight", ".lora_B.weight");
+}
+
+inline adapters::Model moelora_model(const std::string& family) {
+  return adapted_model(family,
+                       {.method = config::Method::kMoelora,
+                        .rank = 8,
+                        .alpha = 16,
+                        .experts = 4,
+                        .gate = {.normalise = config::GateNormalise::kMeanOne, .embedding_size = 6}},
+                       "moelora.safetensors", "", ".A", ".B");
+}
+
+/// Token ids that spell nothing; the special tokens are left out.
+inline std::vector<int32_t> made_prompt(int64_t length, uint64_t name) {
+  Random random(17, RandomStream::kData, name);
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < length; ++i) ids.push_back(static_cast<int32_t>(3 + random.below(300)));
+  return ids;
+}
+
+/// The best continuation, each token from a forward of the whole sequence alone: no cache, no batch, no engine.
+inline std::vector<int32_t> greedy_without_cache(const adapters::Model& model, std::vector<int32_t> ids, int64_t task,
+                                                 int64_t count) {
+  const at::NoGradGuard no_grad;
+  std::vector<int32_t> written;
+  for (int64_t i = 0; i < count; ++i) {
+    std::vector<int64_t> whole(ids.begin(), ids.end()), positions;
+    for (size_t j = 0; j < ids.size(); ++j) positions.push_back(static_cast<int64_t>(j));
+    const std::vector<int64_t> cu_seqlens = {0, static_cast<int64_t>(ids.size())}, tasks = {task};
+    const auto rows = model.rows({.cu_seqlens = cu_seqlens, .tasks = tasks});
+    nn::PackedAttention attention(cu_seqlens);
+    const at::Tensor hidden = model.decoder->forward({at::tensor(whole), at::tensor(positions)}, attention, rows.get());
+    const at::Tensor logits = model.decoder->logits(hidden.narrow(0, hidden.size(0) - 1, 1));
+    written.push_back(static_cast<int32_t>(logits.argmax(1).item<int64_t>()));
+    ids.push_back(written.back());
+  }
+  return written;
+}
+
+}  // namespace moelora::generate
