@@ -70,8 +70,8 @@ class Evaluate : public ::testing::Test {
 
   /// What the model answers to a row, found without anything under test.
   static std::string answer_of(const data::Row& row, int64_t task, int64_t max_new_tokens = kMaxNewTokens) {
-    std::vector<int32_t> tokens =
-        generate::greedy_without_cache(model(), renderer().prompt_ids(row.messages, ""), task, max_new_tokens);
+    std::vector<int32_t> tokens = generate::continue_without_cache(
+        model(), {.task = task, .prompt = renderer().prompt_ids(row.messages, ""), .max_new_tokens = max_new_tokens});
     const auto stop = std::ranges::find_if(tokens, [](int32_t token) {
       return std::ranges::find(renderer().stop_ids(), token) != renderer().stop_ids().end();
     });

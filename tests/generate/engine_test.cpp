@@ -68,8 +68,7 @@ class MixedTasks : public ::testing::Test {
   static const Written& alone() {
     static const Written written = [] {
       Written all;
-      for (const Request& one : mixed_requests())
-        all[one.id] = greedy_without_cache(model(), one.prompt, one.task, one.max_new_tokens);
+      for (const Request& one : mixed_requests()) all[one.id] = continue_without_cache(model(), one);
       return all;
     }();
     return written;
@@ -129,12 +128,16 @@ TEST_F(MixedTasks, RowsThatComeAndGoDontChangeTheOthers) {
   }
 }
 
-TEST_F(MixedTasks, ASeededDrawDoesntDependOnTheBatch) {
+TEST_F(MixedTasks, ADrawIsNamedByRequestAndStepWhateverTheBatch) {
   std::vector<Request> requests = mixed_requests();
-  for (Request& one : requests) one.sampling = {.temperature = 1, .top_k = 50, .top_p = 0.95, .seed = 3};
-  const Written one_by_one = run(model(), {.batch_size = 1}, requests);
-  EXPECT_EQ(run(model(), {.batch_size = 8}, requests), one_by_one);
-  EXPECT_NE(one_by_one, alone());
+  Written expected;
+  for (Request& one : requests) {
+    one.sampling = {.temperature = 1, .top_k = 50, .top_p = 0.95, .seed = 3};
+    expected[one.id] = continue_without_cache(model(), one);
+  }
+  EXPECT_EQ(run(model(), {.batch_size = 1}, requests), expected);
+  EXPECT_EQ(run(model(), {.batch_size = 8}, requests), expected);
+  EXPECT_NE(expected, alone());
 }
 
 TEST_F(MixedTasks, AMergedTaskIsServedAloneAndTheOthersRefused) {
@@ -179,6 +182,21 @@ TEST_F(MixedTasks, AFinishedRowsPlaceIsTakenAtTheNextStep) {
   EXPECT_EQ(engine.counts().new_tokens, 17);
 }
 
+TEST_F(MixedTasks, AForwardHasNoMoreRowsThanAllowed) {
+  std::vector<Request> requests;
+  for (int64_t i = 0; i < 2; ++i)
+    requests.push_back({.id = i, .task = i, .prompt = made_prompt(60, 1), .max_new_tokens = 9});
+  const auto steps = [&](int64_t tokens_per_step) {
+    Engine engine(model(), {.batch_size = 2, .tokens_per_step = tokens_per_step});
+    engine.run_all(requests, [](const Completion&) {});
+    EXPECT_EQ(engine.counts().prompt_tokens, 120);
+    return engine.counts().steps;
+  };
+  EXPECT_EQ(steps(120), 9);
+  EXPECT_EQ(steps(60), 11);  // of the second prompt 59 rows beside a written token, then the last one
+  EXPECT_EQ(steps(16), 16);  // 16 + 16 + 16 + 12 of the first with 4 of the second, of which then 15 + 15 + 15 + 11
+}
+
 TEST_F(MixedTasks, TheCacheBoundHoldsBackWhatWouldExceedIt) {
   std::vector<Request> requests;
   for (int64_t i = 0; i < 4; ++i)
@@ -196,7 +214,7 @@ TEST_F(MixedTasks, TheCacheBoundHoldsBackWhatWouldExceedIt) {
 
 TEST_F(MixedTasks, ContextIsFilledToTheLastPositionAndNotExceeded) {
   const Request full{.id = 1, .task = 1, .prompt = made_prompt(kContext - 3, 4), .max_new_tokens = 3};
-  EXPECT_EQ(run(model(), {}, {full}).at(1), greedy_without_cache(model(), full.prompt, 1, 3));
+  EXPECT_EQ(run(model(), {}, {full}).at(1), continue_without_cache(model(), full));
   Engine engine(model(), {});
   Request over = full;
   over.max_new_tokens = 4;

@@ -7,11 +7,13 @@
 #include <ATen/ops/tensor.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "adapters/model.h"
 #include "core/random.h"
+#include "generate/engine.h"
 #include "support/adapter_layout.h"
 #include "support/fixture.h"
 
@@ -68,20 +70,21 @@ inline std::vector<int32_t> made_prompt(int64_t length, uint64_t name) {
   return ids;
 }
 
-/// The best continuation, each token from a forward of the whole sequence alone: no cache, no batch, no engine.
-inline std::vector<int32_t> greedy_without_cache(const adapters::Model& model, std::vector<int32_t> ids, int64_t task,
-                                                 int64_t count) {
+/// Each token chosen from a forward of the whole sequence alone: no cache, no batch, no engine.
+inline std::vector<int32_t> continue_without_cache(const adapters::Model& model, const Request& request) {
   const at::NoGradGuard no_grad;
+  std::vector<int64_t> ids(request.prompt.begin(), request.prompt.end()), positions;
+  for (size_t i = 0; i < ids.size(); ++i) positions.push_back(static_cast<int64_t>(i));
   std::vector<int32_t> written;
-  for (int64_t i = 0; i < count; ++i) {
-    std::vector<int64_t> whole(ids.begin(), ids.end()), positions;
-    for (size_t j = 0; j < ids.size(); ++j) positions.push_back(static_cast<int64_t>(j));
-    const std::vector<int64_t> cu_seqlens = {0, static_cast<int64_t>(ids.size())}, tasks = {task};
+  while (std::ssize(written) < request.max_new_tokens) {
+    const std::vector<int64_t> cu_seqlens = {0, std::ssize(ids)}, tasks = {request.task};
     const auto rows = model.rows({.cu_seqlens = cu_seqlens, .tasks = tasks});
     nn::PackedAttention attention(cu_seqlens);
-    const at::Tensor hidden = model.decoder->forward({at::tensor(whole), at::tensor(positions)}, attention, rows.get());
+    const at::Tensor hidden = model.decoder->forward({at::tensor(ids), at::tensor(positions)}, attention, rows.get());
     const at::Tensor logits = model.decoder->logits(hidden.narrow(0, hidden.size(0) - 1, 1));
-    written.push_back(static_cast<int32_t>(logits.argmax(1).item<int64_t>()));
+    const std::span<const float> row(logits.const_data_ptr<float>(), logits.numel());
+    written.push_back(choose_token(row, request.sampling, request.id, std::ssize(written)));
+    positions.push_back(std::ssize(ids));
     ids.push_back(written.back());
   }
   return written;
