@@ -22,13 +22,14 @@ at::Tensor drop(const at::Tensor& x, const kernels::DropoutKey& key, const at::T
 
 }  // namespace
 
-variable_list AdaptedGroup::forward(AutogradContext* context, const at::Tensor& x, const at::Tensor&, const at::Tensor& weights,
-                                    const variable_list&, const AdaptedProjection* projection, const TaskRows* rows) {
+variable_list AdaptedGroup::forward(AutogradContext* context, const at::Tensor& x, const at::Tensor&,
+                                    const std::optional<at::Tensor>& weights, at::TensorList, const AdaptedProjection* projection,
+                                    const TaskRows* rows) {
   const AdaptedProjection& p = *projection;
   const int64_t rank = p.options_.rank;
   const at::Tensor dropped = drop(x, p.options_.dropout, rows->sample_keys(), rows->positions());
   const at::Tensor z = at::mm(dropped, p.stack_compute_.t());  // [T, n R]
-  const at::Tensor scaled = weights.defined() ? weights.mul(p.options_.scale) : at::Tensor();
+  const at::Tensor scaled = weights ? weights->mul(p.options_.scale) : at::Tensor();
   const at::Tensor u = scaled.defined() ? kernels::row_scale(z, scaled) : z.mul(p.options_.scale);
 
   variable_list outputs;

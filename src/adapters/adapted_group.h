@@ -3,6 +3,8 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <optional>
+
 #include "adapters/adapted_projection.h"
 
 namespace moelora::adapters {
@@ -15,12 +17,11 @@ namespace moelora::adapters {
 ///             dz   = s du ⊙ m,     dA = dz^T D(x)
 ///             dx   = sum_i dy_i W_i + D(dz A)
 ///
-/// Saves x, z and m.
+/// Saves x, z and m. No weights: all are 1.
 struct AdaptedGroup : torch::autograd::Function<AdaptedGroup> {
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
-                                                const at::Tensor& stack, const at::Tensor& weights,
-                                                const torch::autograd::variable_list& b, const AdaptedProjection* projection,
-                                                const TaskRows* rows);
+                                                const at::Tensor& stack, const std::optional<at::Tensor>& weights,
+                                                at::TensorList b, const AdaptedProjection* projection, const TaskRows* rows);
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& dy);

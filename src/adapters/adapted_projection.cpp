@@ -46,7 +46,9 @@ std::vector<at::Tensor> AdaptedProjection::forward(const at::Tensor& x, const nn
   const auto& rows = static_cast<const TaskRows&>(*context);
   std::vector<at::Tensor> b;
   for (const MemberAdapter& adapter : adapters_) b.push_back(adapter.b);
-  return AdaptedGroup::apply(x, stack_, row_weights(rows, x), b, this, &rows);
+  const at::Tensor weights = row_weights(rows, x);
+  const std::optional<at::Tensor> given = weights.defined() ? std::optional(weights) : std::nullopt;
+  return AdaptedGroup::apply(x, stack_, given, at::TensorList(b), this, &rows);
 }
 
 at::Tensor AdaptedProjection::row_weights(const TaskRows& rows, const at::Tensor& x) const {

@@ -103,16 +103,18 @@ at::Tensor Decoder::forward(const Rows& rows, AttentionState& attention, const R
 Stream Decoder::forward_layer(const DecoderLayer& layer, const Stream& stream, const LayerInputs& inputs,
                               const ForwardOptions& options) const {
   if (!options.recompute || !at::GradMode::is_enabled()) return layer.forward(config_, stream, inputs);
-  std::vector<at::Tensor> tensors = {stream.residual, stream.delta};
+  const size_t stream_size = stream.delta.defined() ? 2 : 1;
+  std::vector<at::Tensor> tensors = {stream.residual};
+  if (stream_size == 2) tensors.push_back(stream.delta);
   if (inputs.context) std::ranges::copy(inputs.context->differentiable(), std::back_inserter(tensors));
-  const auto segment = [this, &layer, inputs](const std::vector<at::Tensor>& given) -> std::vector<at::Tensor> {
+  const auto segment = [this, &layer, inputs, stream_size](const std::vector<at::Tensor>& given) -> std::vector<at::Tensor> {
     LayerInputs again = inputs;
     std::unique_ptr<RowContext> context;
     if (inputs.context) {
-      context = inputs.context->with({given.begin() + 2, given.end()});
+      context = inputs.context->with({given.begin() + stream_size, given.end()});
       again.context = context.get();
     }
-    const Stream out = layer.forward(config_, {given[0], given[1]}, again);
+    const Stream out = layer.forward(config_, {given[0], stream_size == 2 ? given[1] : at::Tensor()}, again);
     return {out.residual, out.delta};
   };
   const std::vector<at::Tensor> out = recompute(segment, tensors);

@@ -20,19 +20,19 @@ struct SegmentHolder : torch::CustomClassHolder {
 
 struct Recomputed : torch::autograd::Function<Recomputed> {
   /// `anchor` requires a gradient even where no input does (the first layer of a frozen embedding), so that backward comes here.
-  static variable_list forward(AutogradContext* context, const at::Tensor& anchor, const variable_list& inputs,
+  static variable_list forward(AutogradContext* context, const at::Tensor& anchor, at::TensorList inputs,
                                const c10::intrusive_ptr<SegmentHolder>& holder) {
     (void)anchor;
-    context->save_for_backward(inputs);
+    context->save_for_backward(inputs.vec());
     context->saved_data["segment"] = c10::IValue::make_capsule(holder);
-    return holder->segment(inputs);
+    return holder->segment(inputs.vec());
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& output_gradients) {
     const auto holder = c10::static_intrusive_pointer_cast<SegmentHolder>(context->saved_data["segment"].toCapsule());
     variable_list inputs;
     for (const at::Tensor& saved : context->get_saved_variables()) {
-      inputs.push_back(saved.defined() ? saved.detach().requires_grad_(saved.requires_grad()) : saved);
+      inputs.push_back(saved.detach().requires_grad_(saved.requires_grad()));
     }
     variable_list outputs, gradients;
     {
@@ -46,7 +46,7 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
     }
     if (!outputs.empty()) torch::autograd::backward(outputs, gradients);
     variable_list result = {at::Tensor()};
-    for (const at::Tensor& input : inputs) result.push_back(input.defined() ? input.grad() : at::Tensor());
+    for (const at::Tensor& input : inputs) result.push_back(input.grad());
     result.emplace_back();
     return result;
   }
@@ -56,7 +56,7 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
 
 std::vector<at::Tensor> recompute(const Segment& segment, const std::vector<at::Tensor>& inputs) {
   const at::Tensor anchor = at::zeros({}).requires_grad_(true);
-  return Recomputed::apply(anchor, variable_list(inputs), c10::make_intrusive<SegmentHolder>(segment));
+  return Recomputed::apply(anchor, at::TensorList(inputs), c10::make_intrusive<SegmentHolder>(segment));
 }
 
 }  // namespace moelora::nn
