@@ -163,20 +163,21 @@ void AdapterSet::restore() {
 }
 
 std::vector<GateTable> AdapterSet::gates() const {
-  const auto table = [this](const std::string& name, const Mixer& mixer) {
-    GateTable gate{.name = name, .weights = {}};
-    for (size_t task = 0; task < tasks_.size(); ++task) {
-      const at::Tensor weights = mixer.expert_weights(static_cast<int64_t>(task)).contiguous();
-      gate.weights.emplace_back(weights.const_data_ptr<float>(), weights.const_data_ptr<float>() + weights.numel());
-    }
-    return gate;
-  };
-  if (shared_mixer_) return {table("shared", *shared_mixer_)};
+  if (shared_mixer_) return {gate_table("shared", *shared_mixer_, tasks_.size())};
   std::vector<GateTable> gates;
   for (const AdaptedProjection* projection : projections_) {
-    for (const MemberAdapter& adapter : projection->adapters()) gates.push_back(table(adapter.path, *adapter.mixer));
+    for (const MemberAdapter& adapter : projection->adapters()) gates.push_back(gate_table(adapter.path, *adapter.mixer, tasks_.size()));
   }
   return gates;
+}
+
+GateTable gate_table(std::string name, const Mixer& mixer, size_t task_count) {
+  GateTable gate{.name = std::move(name), .weights = {}};
+  for (size_t task = 0; task < task_count; ++task) {
+    const at::Tensor weights = mixer.expert_weights(static_cast<int64_t>(task)).contiguous();
+    gate.weights.emplace_back(weights.const_data_ptr<float>(), weights.const_data_ptr<float>() + weights.numel());
+  }
+  return gate;
 }
 
 }  // namespace moelora::adapters

@@ -22,6 +22,9 @@ struct GateTable {
   std::vector<std::vector<float>> weights;    // [tasks][N]
 };
 
+/// The weights of one Mixer for tasks 0 … count - 1.
+GateTable gate_table(std::string name, const Mixer& mixer, size_t task_count);
+
 class AdapterSet {
  public:
   /// Wraps the decoder's projections that config.targets names; the decoder must outlive the set and be frozen. `seed` decides

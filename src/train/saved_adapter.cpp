@@ -1,5 +1,9 @@
 #include "train/saved_adapter.h"
 
+#include <ATen/core/grad_mode.h>
+
+#include <map>
+
 #include "config/load.h"
 #include "core/error.h"
 #include "io/artefact.h"
@@ -75,6 +79,30 @@ SavedAdapter load_adapter(const std::filesystem::path& dir) {
   } catch (const nlohmann::json::exception& problem) {
     throw Error(ErrorKind::kModel, {.where = where, .problem = "not an adapter that moelora wrote", .found = problem.what()});
   }
+}
+
+std::vector<adapters::GateTable> gates_of(const SavedAdapter& saved) {
+  const config::AdapterConfig& adapter = saved.config.adapter;
+  const std::vector<std::string> tasks = saved.task_names();
+  if (adapter.method == config::Method::kLora) return {adapters::gate_table("none: plain LoRA", adapters::PlainMixer(adapter.rank), tasks.size())};
+  if (adapter.method == config::Method::kUniform) {
+    return {adapters::gate_table("none: uniform", adapters::UniformMixer(adapter.rank, adapter.experts), tasks.size())};
+  }
+  const std::map<std::string, at::Tensor> tensors(saved.tensors.begin(), saved.tensors.end());
+  const auto embedding = std::make_shared<adapters::TaskEmbedding>(static_cast<int64_t>(tasks.size()), adapter.gate.embedding_size, 0);
+  std::vector<adapters::GateTable> gates;
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, value] : tensors) {
+    if (name != "gate" && !name.ends_with(".gate")) continue;
+    const adapters::TaskGate gate({.name = name, .rank = adapter.rank, .experts = adapter.experts,
+                                   .mean_one = adapter.gate.normalise == config::GateNormalise::kMeanOne},
+                                  embedding);
+    at::Tensor table = embedding->table, weights = gate.parameters()[0].second;
+    table.copy_(tensors.at("task_embedding"));
+    weights.copy_(value);
+    gates.push_back(adapters::gate_table(name == "gate" ? "shared" : name.substr(0, name.size() - 5), gate, tasks.size()));
+  }
+  return gates;
 }
 
 }  // namespace moelora::train

@@ -1,0 +1,194 @@
+// moelora demo: the bundled base and the ICD-10-CM tasks, from training to an exported adapter. What is done already is kept, so an
+// interrupted demo goes on where it stopped.
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+
+#include "config/load.h"
+#include "core/durable.h"
+#include "core/error.h"
+#include "core/interrupt.h"
+#include "core/log.h"
+#include "eval/evaluator.h"
+#include "io/json_file.h"
+#include "train/export_peft.h"
+#include "train/open_run.h"
+#include "train/progress.h"
+#include "train/trainer.h"
+#include "verbs.h"
+
+namespace moelora::app {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+struct DemoFlags {
+  std::string assets = "examples/icd10";
+  std::string output = "runs/demo";
+  int64_t rows = 100;
+  bool long_form = false;
+};
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+class Demo {
+ public:
+  Demo(const DemoFlags& own, const GlobalFlags& flags) : own_(own), flags_(flags), output_(own.output) {
+    if (!fs::exists(fs::path(own.assets) / "moelora.yaml")) {
+      throw Error(ErrorKind::kUsage, {.where = own.assets,
+                                      .problem = "the demo's files aren't there",
+                                      .expected = "the project's examples/icd10",
+                                      .hint = "run it in the project's directory, or give --assets"});
+    }
+    summary_path_ = output_ / "summary.json";
+    fs::create_directories(output_);
+  }
+
+  void run() {
+    std::vector<std::string> methods = {"lora", "moelora"};
+    if (own_.long_form) methods.push_back("full");
+    for (const std::string& method : methods) train_method(method);
+    evaluate("base", "moelora", /*without_adapter=*/true);
+    for (const std::string& method : methods) evaluate(method, method, /*without_adapter=*/false);
+    export_one();
+    finish(methods);
+  }
+
+ private:
+  /// The config of a method, written into the demo's directory.
+  config::RunConfig config_of(const std::string& method) const {
+    return config::load_config(fs::path(own_.assets) / (method + ".yaml"), {"output=" + (output_ / method).string()});
+  }
+
+  void train_method(const std::string& method) {
+    const fs::path record = output_ / (method + "-training.json");
+    if (!fs::exists(record)) {
+      std::printf("── fine-tuning with %s\n", method.c_str());
+      train::RunSetup setup = train::prepare_data(config_of(method));
+      train::load_model(setup);
+      const train::TrainResult result =
+          train::train(setup, {.resume = fs::exists(output_ / method / "config.yaml"), .quiet = flags_.quiet});
+      int64_t parameters = 0;
+      if (setup.model.adapters) {
+        parameters = setup.model.adapters->parameter_count();
+      } else {
+        for (const nn::WeightPtr& weight : setup.model.decoder->weights()) parameters += weight->stored().numel();
+      }
+      write_file_atomically(record, ordered_json{{"trainable_parameters", parameters},
+                                                 {"steps", result.steps},
+                                                 {"best_step", result.best_step},
+                                                 {"tokens_per_s", static_cast<double>(result.tokens) / result.seconds},
+                                                 {"seconds", result.seconds}}.dump(2) + "\n");
+    }
+    training_[method] = io::read_json_object(record);
+    std::printf("%s: %s trainable parameters, %.0f tokens/s, %s\n", method.c_str(), training_[method]["trainable_parameters"].dump().c_str(),
+                training_[method]["tokens_per_s"].get<double>(), train::format_duration(training_[method]["seconds"]).c_str());
+  }
+
+  /// Scores of a run's adapter, or of its base alone, on the test rows.
+  void evaluate(const std::string& name, const std::string& run_name, bool without_adapter) {
+    const fs::path record = output_ / (name + "-scores.json");
+    if (!fs::exists(record)) {
+      const auto start = std::chrono::steady_clock::now();
+      const train::OpenRun run = train::open_run(output_ / run_name, {.without_adapter = without_adapter});
+      const config::RunConfig& config = run.saved.config;
+      const data::Dataset dataset = data::load_dataset(config.data, config.tasks);
+      eval::EvaluateOptions options{.eval = config.eval, .seed = config.train.seed};
+      options.eval.rows = own_.rows;
+      std::unique_ptr<train::Progress> progress;
+      options.on_row = [&](int64_t done, int64_t rows) {
+        if (!progress) progress = std::make_unique<train::Progress>("evaluating " + name, rows, 0, flags_.quiet);
+        progress->update(done, "rows");
+      };
+      eval::Evaluation evaluation = eval::evaluate(run.model, dataset, data::Split::kTest, *run.renderer, options);
+      progress.reset();
+      evaluation.report.title = "demo: " + name;
+      evaluation.report.score_name = name;
+      if (!fs::exists(output_ / (name + "-report"))) eval::write_report(evaluation.report, output_ / (name + "-report"));
+      ordered_json scores = {{"tasks", ordered_json::object()}};
+      for (const eval::TaskReport& task : evaluation.report.tasks) {
+        scores["tasks"][task.task] = {{"metric", task.result.metric}, {"rows", task.result.rows}, {"score", task.result.score}};
+      }
+      scores["seconds"] = seconds_since(start);
+      write_file_atomically(record, scores.dump(2) + "\n");
+    }
+    scores_[name] = io::read_json_object(record);
+  }
+
+  /// One task's adapter in PEFT's form; the other tasks are one command away.
+  void export_one() {
+    exported_ = output_ / "adapters" / "report";
+    if (fs::exists(exported_)) return;
+    train::export_peft(train::open_run(output_ / "moelora"), "report", exported_);
+  }
+
+  void finish(const std::vector<std::string>& methods) const {
+    const nlohmann::json trivial = io::read_json_object(fs::path(own_.assets) / "data" / "trivial.json");
+    std::vector<std::string> columns = {"majority", "rule", "bayes", "base"};
+    columns.insert(columns.end(), methods.begin(), methods.end());
+
+    ordered_json summary = {{"tasks", ordered_json::object()}, {"mean", ordered_json::object()}};
+    std::printf("\n%-12s %-18s", "task", "metric");
+    for (const std::string& column : columns) std::printf(" %9s", column.c_str());
+    std::printf("\n");
+    const nlohmann::json& tasks = scores_.at("moelora")["tasks"];
+    for (const auto& [task, entry] : tasks.items()) {
+      ordered_json row = {{"metric", entry["metric"]}, {"rows", entry["rows"]}};
+      std::printf("%-12s %-18s", task.c_str(), entry["metric"].get<std::string>().c_str());
+      for (const std::string& column : columns) {
+        const bool given = trivial.at(task).contains(column);
+        const double score = given ? trivial[task][column].get<double>() : scores_.at(column)["tasks"][task]["score"].get<double>();
+        row[column] = score;
+        summary["mean"][column] = summary["mean"].value(column, 0.0) + score / static_cast<double>(tasks.size());
+        std::printf(" %9.3f", score);
+      }
+      summary["tasks"][task] = row;
+      std::printf("\n");
+    }
+    std::printf("%-31s", "mean");
+    for (const std::string& column : columns) std::printf(" %9.3f", summary["mean"][column].get<double>());
+    std::printf("\n\nmajority, rule and bayes: on all test rows; the rest on %s.\n",
+                own_.rows > 0 ? ("at most " + std::to_string(own_.rows) + " a task").c_str() : "all too");
+
+    for (const std::string& method : methods) {
+      summary["trainable_parameters"][method] = training_.at(method)["trainable_parameters"];
+      summary["tokens_per_s"][method] = training_.at(method)["tokens_per_s"];
+      summary["seconds"]["train " + method] = training_.at(method)["seconds"];
+    }
+    for (const auto& [name, scores] : scores_) summary["seconds"]["evaluate " + name] = scores["seconds"];
+    summary["exported"] = {exported_.string()};
+    write_file_atomically(summary_path_, summary.dump(2) + "\n");
+    std::printf("runs:     %s\nadapter:  %s  (PEFT loads it; `moelora export %s --to DIR` gives every task)\nsummary:  %s\n"
+                "gates:    moelora gates %s\n",
+                output_.c_str(), exported_.c_str(), (output_ / "moelora").c_str(), summary_path_.c_str(), (output_ / "moelora").c_str());
+  }
+
+  const DemoFlags& own_;
+  const GlobalFlags& flags_;
+  fs::path output_;
+  fs::path summary_path_;
+  fs::path exported_;
+  std::map<std::string, nlohmann::json> training_;
+  std::map<std::string, nlohmann::json> scores_;
+};
+
+}  // namespace
+
+void add_demo(CLI::App& app, const GlobalFlags& flags) {
+  CLI::App* verb = add_verb(app, "demo", "the bundled base model learns eight real tasks, with MOELoRA and with plain LoRA", "moelora demo");
+  const auto own = std::make_shared<DemoFlags>();
+  verb->add_option("--output", own->output, "directory of its runs; what is done there already is kept")->capture_default_str();
+  verb->add_option("--rows", own->rows, "test rows a task; 0: all")->capture_default_str();
+  verb->add_flag("--long", own->long_form, "also train every parameter (method full), the upper baseline");
+  verb->add_option("--assets", own->assets, "the demo's files")->capture_default_str();
+  verb->callback([own, &flags] {
+    install_interrupt_handlers();
+    Demo(*own, flags).run();
+  });
+}
+
+}  // namespace moelora::app

@@ -1,0 +1,92 @@
+// moelora eval RUN
+#include <cstdio>
+#include <iostream>
+#include <memory>
+
+#include "config/load.h"
+#include "core/interrupt.h"
+#include "core/log.h"
+#include "eval/evaluator.h"
+#include "train/open_run.h"
+#include "train/progress.h"
+#include "verbs.h"
+
+namespace moelora::app {
+namespace {
+
+struct EvalFlags {
+  std::string run;
+  std::vector<std::string> tasks;
+  std::string split = "test";
+  std::string to;
+  std::string base;
+  bool other_base = false;
+  bool without_adapter = false;
+  bool json = false;
+  bool show_text = false;
+  int64_t rows = -1;
+};
+
+/// RUN/eval-<split>, or the first free RUN/eval-<split>-<n>: nothing is overwritten.
+std::filesystem::path report_dir(const EvalFlags& own) {
+  if (!own.to.empty()) return own.to;
+  const std::string name = "eval-" + own.split + (own.without_adapter ? "-base" : "");
+  std::filesystem::path dir = std::filesystem::path(own.run) / name;
+  for (int n = 2; std::filesystem::exists(dir); ++n) dir = std::filesystem::path(own.run) / (name + "-" + std::to_string(n));
+  return dir;
+}
+
+void run_eval(const EvalFlags& own, const GlobalFlags& flags) {
+  install_interrupt_handlers();
+  const train::OpenRun run =
+      train::open_run(own.run, {.base = own.base, .other_base = own.other_base, .without_adapter = own.without_adapter});
+  const config::RunConfig& config = run.saved.config;
+  const data::Split split = own.split == "dev" ? data::Split::kDev : data::Split::kTest;
+  const data::Dataset dataset = data::load_dataset(config.data, config.tasks, {.required = {data::Split::kTrain, split}});
+  eval::EvaluateOptions options{.eval = config.eval, .tasks = own.tasks, .keep_prompts = own.show_text, .baselines = true,
+                                .seed = config.train.seed};
+  if (own.rows >= 0) options.eval.rows = own.rows;
+  std::unique_ptr<train::Progress> progress;
+  options.on_row = [&](int64_t done, int64_t rows) {
+    if (!progress) progress = std::make_unique<train::Progress>("evaluating", rows, 0, flags.quiet);
+    progress->update(done, "rows");
+  };
+  eval::Evaluation evaluation = eval::evaluate(run.model, dataset, split, *run.renderer, options);
+  progress.reset();
+  eval::Report& report = evaluation.report;
+  report.title = own.run + (own.without_adapter ? " (base)" : "");
+  report.score_name = own.without_adapter ? "base" : "score";
+  report.facts.emplace_back("base", config.model);
+  report.facts.emplace_back("adapter step", std::to_string(run.saved.step));
+  const std::filesystem::path dir = report_dir(own);
+  eval::write_report(report, dir, {.show_text = own.show_text});
+  if (own.json) {
+    std::cout << eval::report_json(report).dump(2) << "\n";
+  } else {
+    std::cout << eval::report_table(report);
+    std::printf("%lld tokens written in %s (%.0f tokens/s); report: %s\n", static_cast<long long>(evaluation.new_tokens),
+                train::format_duration(evaluation.seconds).c_str(),
+                evaluation.seconds > 0 ? static_cast<double>(evaluation.new_tokens) / evaluation.seconds : 0, dir.c_str());
+  }
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, const GlobalFlags& flags) {
+  CLI::App* verb = add_verb(app, "eval", "generate on the test rows and score every task: table, JSON, HTML, predictions",
+                            "moelora eval runs/medical --task report --task criterion");
+  const auto own = std::make_shared<EvalFlags>();
+  verb->add_option("run", own->run, "run directory")->required();
+  verb->add_option("--task", own->tasks, "only this task (may be repeated)");
+  verb->add_option("--split", own->split, "test or dev")->check(CLI::IsMember({"test", "dev"}))->capture_default_str();
+  verb->add_option("--rows", own->rows, "at most so many rows a task, evenly spaced; 0: all");
+  verb->add_option("--to", own->to, "directory of the report, which must not exist; default RUN/eval-<split>");
+  verb->add_option("--base", own->base, "the base model, where it isn't where it was");
+  verb->add_flag("--other-base", own->other_base, "accept a base with other weights than the run's");
+  verb->add_flag("--without-adapter", own->without_adapter, "score the base alone");
+  verb->add_flag("--show-text", own->show_text, "rows' text in the report (which then only you can read)");
+  verb->add_flag("--json", own->json, "print JSON instead of a table");
+  verb->callback([own, &flags] { run_eval(*own, flags); });
+}
+
+}  // namespace moelora::app

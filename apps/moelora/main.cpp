@@ -1,0 +1,78 @@
+// The program: parses the command line, calls a verb, and turns every error into one message and an exit code by its kind.
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/suggest.h"
+#include "verbs.h"
+
+namespace moelora::app {
+namespace {
+
+void print_error(const Error& error) {
+  const ErrorDetails& d = error.details();
+  std::fprintf(stderr, "error: %s%s%s\n", d.where.c_str(), d.where.empty() ? "" : ": ", d.problem.c_str());
+  if (!d.found.empty()) std::fprintf(stderr, "  found     %s\n", d.found.c_str());
+  if (!d.expected.empty()) std::fprintf(stderr, "  expected  %s\n", d.expected.c_str());
+  if (!d.hint.empty()) std::fprintf(stderr, "  hint      %s\n", d.hint.c_str());
+}
+
+/// CLI11's own message, and the nearest verb where the first word is none.
+int print_usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) verbs.push_back(verb->get_name());
+  const std::string first = argc > 1 ? argv[1] : "";
+  if (argc > 1 && first[0] != '-' && std::ranges::find(verbs, first) == verbs.end()) {
+    print_error(Error(ErrorKind::kUsage, {.problem = "unknown verb `" + first + "`",
+                                          .expected = list_names(verbs),
+                                          .hint = did_you_mean(first, verbs)}));
+  } else {
+    print_error(Error(ErrorKind::kUsage, {.problem = error.what(), .hint = "see `moelora --help`"}));
+  }
+  return static_cast<int>(ErrorKind::kUsage);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("moelora: fine-tunes one language model for many tasks at once (MOELoRA), and gives each task back as a LoRA", "moelora");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "moelora " MOELORA_VERSION);
+  app.footer("Exit codes: 0 done, 1 internal, 2 usage, 3 configuration, 4 data, 5 model, 6 numeric, 7 disk, 8 lost peer, 9 limit,\n"
+             "75 interrupted (a checkpoint was written, go on with --resume).");
+  GlobalFlags flags;
+  app.add_flag("--quiet,-q", flags.quiet, "only warnings and errors, no progress");
+  app.add_flag("--verbose,-v", flags.verbose, "more detail");
+  app.parse_complete_callback([&flags] {
+    if (flags.quiet) set_log_level(LogLevel::kWarn);
+    if (flags.verbose) set_log_level(LogLevel::kDebug);
+  });
+  for (const auto add : {add_train, add_eval, add_export, add_generate, add_gates, add_data, add_validate, add_plan, add_doctor, add_demo}) {
+    add(app, flags);
+  }
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return print_usage_error(app, error, argc, argv);
+  } catch (const Error& error) {
+    print_error(error);
+    return error.exit_code();
+  } catch (const ErrorList& list) {
+    for (const Error& error : list.errors()) print_error(error);
+    std::fprintf(stderr, "%zu error%s\n", list.errors().size(), list.errors().size() == 1 ? "" : "s");
+    return list.exit_code();
+  } catch (const std::bad_alloc&) {
+    print_error(Error(ErrorKind::kLimit, {.problem = "out of memory", .hint = "lower train.tokens_per_batch; `moelora plan` estimates memory"}));
+    return static_cast<int>(ErrorKind::kLimit);
+  } catch (const std::exception& error) {
+    print_error(Error(ErrorKind::kInternal, {.problem = error.what(), .hint = "this is a bug in moelora: please report it"}));
+    return static_cast<int>(ErrorKind::kInternal);
+  }
+}
+
+}  // namespace
+}  // namespace moelora::app
+
+int main(int argc, char** argv) { return moelora::app::run(argc, argv); }

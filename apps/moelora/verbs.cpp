@@ -1,0 +1,37 @@
+#include "verbs.h"
+
+#include "core/error.h"
+#include "core/suggest.h"
+
+namespace moelora::app {
+
+CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& description, const std::string& example) {
+  CLI::App* verb = app.add_subcommand(name, description);
+  verb->footer("Example:\n  " + example);
+  verb->fallthrough();
+  return verb;
+}
+
+std::vector<std::string> config_overrides(const CLI::App& verb) {
+  std::vector<std::string> overrides;
+  const std::vector<std::string> rest = verb.remaining();
+  for (size_t i = 0; i < rest.size(); ++i) {
+    const bool flag = rest[i].starts_with("--") && rest[i].find_first_of(".=") != std::string::npos;
+    if (flag && rest[i].find('=') != std::string::npos) {
+      overrides.push_back(rest[i].substr(2));
+    } else if (flag && i + 1 < rest.size()) {
+      overrides.push_back(rest[i].substr(2) + "=" + rest[i + 1]);
+      ++i;
+    } else {
+      std::vector<std::string> known;
+      for (const CLI::Option* option : verb.get_options()) known.push_back(option->get_name());
+      throw Error(ErrorKind::kUsage, {.where = "command line",
+                                      .problem = "unknown argument `" + rest[i] + "`",
+                                      .expected = "a flag of `moelora " + verb.get_name() + "` or a configuration key like --train.seed=1",
+                                      .hint = did_you_mean(rest[i], known)});
+    }
+  }
+  return overrides;
+}
+
+}  // namespace moelora::app

@@ -1,0 +1,137 @@
+#include "train/plan.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "adapters/targets.h"
+#include "core/threads.h"
+#include "train/trainer.h"
+
+namespace moelora::train {
+namespace {
+
+struct LinearShape {
+  std::string path;
+  int64_t out = 0;
+  int64_t in = 0;
+};
+
+/// The linears of every layer, as nn::Decoder names them.
+std::vector<LinearShape> linears(const nn::ModelConfig& shape) {
+  const int64_t h = shape.hidden_size, q = shape.heads * shape.head_dim, kv = shape.kv_heads * shape.head_dim, i = shape.intermediate_size;
+  std::vector<LinearShape> all;
+  for (int64_t layer = 0; layer < shape.layers; ++layer) {
+    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    for (const auto& [name, out, in] : {std::tuple("self_attn.q_proj", q, h), std::tuple("self_attn.k_proj", kv, h),
+                                        std::tuple("self_attn.v_proj", kv, h), std::tuple("self_attn.o_proj", h, q),
+                                        std::tuple("mlp.gate_proj", i, h), std::tuple("mlp.up_proj", i, h), std::tuple("mlp.down_proj", h, i)}) {
+      all.push_back({prefix + name, out, in});
+    }
+  }
+  return all;
+}
+
+int64_t linear_parameters(const nn::ModelConfig& shape) {
+  int64_t count = 0;
+  for (const LinearShape& linear : linears(shape)) count += linear.out * linear.in;
+  return count;
+}
+
+int64_t base_parameter_count(const nn::ModelConfig& c) {
+  const int64_t biases = (c.qkv_bias ? (c.heads + 2 * c.kv_heads) * c.head_dim : 0) + (c.o_bias ? c.hidden_size : 0) +
+                         (c.mlp_bias ? 2 * c.intermediate_size + c.hidden_size : 0);
+  const int64_t norms = 2 * c.hidden_size + (c.qk_norm ? 2 * c.head_dim : 0);
+  return linear_parameters(c) + c.layers * (biases + norms) + c.hidden_size + c.vocab_size * c.hidden_size * (c.tied_head ? 1 : 2);
+}
+
+int64_t adapter_parameter_count(const config::AdapterConfig& adapter, const nn::ModelConfig& shape, int64_t tasks) {
+  const std::vector<LinearShape> all = linears(shape);
+  std::vector<std::string> paths;
+  for (const LinearShape& linear : all) paths.push_back(linear.path);
+  const std::vector<bool> targeted = adapters::match_targets(adapter.targets, paths);
+  int64_t count = 0, adapted = 0;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (!targeted[i]) continue;
+    count += adapter.rank * (all[i].in + all[i].out);
+    ++adapted;
+  }
+  if (adapter.method == config::Method::kMoelora) {
+    const int64_t gates = adapter.gate.scope == config::GateScope::kShared ? 1 : adapted;
+    count += adapter.gate.embedding_size * (tasks + gates * adapter.experts);
+  }
+  return count;
+}
+
+/// GFLOP/s of a product of the run's own shape, the best of a few.
+double measure_gflops(const nn::ModelConfig& shape, int64_t rows, at::ScalarType dtype) {
+  const at::Tensor x = at::ones({rows, shape.hidden_size}, dtype);
+  const at::Tensor w = at::ones({shape.hidden_size, shape.intermediate_size}, dtype);
+  const double work = 2e-9 * static_cast<double>(rows) * static_cast<double>(shape.hidden_size) * static_cast<double>(shape.intermediate_size);
+  double best = 0;
+  for (int i = 0; i < 5; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    at::mm(x, w);
+    best = std::max(best, work / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+/// Share of the products' speed that a whole step reaches.
+constexpr double kStepEfficiency = 0.7;
+
+}  // namespace
+
+Plan plan_model(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks) {
+  const config::AdapterConfig& adapter = config.adapter;
+  const bool full = adapter.method == config::Method::kFull;
+  Plan plan;
+  plan.base_parameters = base_parameter_count(shape);
+  plan.trained_parameters = full ? plan.base_parameters : adapter_parameter_count(adapter, shape, tasks);
+  const int64_t bytes = compute_dtype(config.train.dtype) == at::kFloat ? 4 : 2;
+  plan.weight_bytes = plan.base_parameters * bytes;
+  plan.optimizer_bytes = plan.trained_parameters * 4 * 4;
+  // Kept for backward, a row and layer: norms' inputs and outputs, q, k, v before and after rotation, attention's result, the
+  // MLP's gate, up and product.
+  const int64_t q = shape.heads * shape.head_dim, kv = shape.kv_heads * shape.head_dim;
+  const int64_t row = 4 * shape.hidden_size + 3 * q + 4 * kv + 3 * shape.intermediate_size;
+  const int64_t kept_rows = config.train.recompute == config::Recompute::kFull ? 2 * shape.hidden_size * shape.layers + row : row * shape.layers;
+  plan.activation_bytes = config.train.tokens_per_batch * kept_rows * bytes;
+  return plan;
+}
+
+Plan plan_run(const RunSetup& setup) {
+  const config::RunConfig& config = setup.config;
+  Plan plan = plan_model(config, setup.base.shape, static_cast<int64_t>(setup.dataset.tasks.size()));
+  const data::EncodedRows& rows = *setup.train_rows;
+  const int64_t steps_per_epoch = (rows.size() + config.train.batch_size - 1) / config.train.batch_size;
+  int64_t tokens = 0, supervised = 0;
+  for (int64_t i = 0; i < rows.size(); ++i) {
+    tokens += static_cast<int64_t>(rows.ids(i).size());
+    supervised += rows.supervised(i);
+  }
+  plan.steps = total_steps(config.train, steps_per_epoch);
+  plan.tokens_per_step = static_cast<double>(tokens) / static_cast<double>(steps_per_epoch);
+  at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
+  plan.gflops = measure_gflops(setup.base.shape, config.train.tokens_per_batch, compute_dtype(config.train.dtype));
+  const double passes = config.adapter.method == config::Method::kFull ? 6 : 4;  // forward 2, input gradient 2, weight gradient 2
+  const double recompute = config.train.recompute == config::Recompute::kFull ? 2 : 0;
+  const double head = static_cast<double>(setup.base.shape.vocab_size * setup.base.shape.hidden_size);
+  const double a_token = (passes + recompute) * static_cast<double>(linear_parameters(setup.base.shape)) +
+                         passes * head * static_cast<double>(supervised) / static_cast<double>(std::max<int64_t>(1, tokens));
+  plan.seconds = 1e-9 * a_token * plan.tokens_per_step * static_cast<double>(plan.steps) / (kStepEfficiency * plan.gflops);
+  return plan;
+}
+
+nlohmann::ordered_json plan_json(const Plan& plan) {
+  return {{"base_parameters", plan.base_parameters},     {"trained_parameters", plan.trained_parameters},
+          {"weight_bytes", plan.weight_bytes},           {"optimizer_bytes", plan.optimizer_bytes},
+          {"activation_bytes", plan.activation_bytes},   {"steps", plan.steps},
+          {"tokens_per_step", plan.tokens_per_step},     {"gflops", plan.gflops},
+          {"seconds", plan.seconds}};
+}
+
+}  // namespace moelora::train

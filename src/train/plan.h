@@ -1,0 +1,31 @@
+// What a run will take, before any weight is loaded: parameters, memory, steps, time.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+
+#include "train/setup.h"
+
+namespace moelora::train {
+
+struct Plan {
+  int64_t base_parameters = 0;
+  int64_t trained_parameters = 0;
+  int64_t weight_bytes = 0;      // the frozen base in the compute dtype
+  int64_t optimizer_bytes = 0;   // masters, gradients and both moments, float32
+  int64_t activation_bytes = 0;  // what one micro-batch of train.tokens_per_batch keeps for backward
+  int64_t steps = 0;
+  double tokens_per_step = 0;
+  double gflops = 0;             // of this machine's matrix products, measured in the compute dtype
+  double seconds = 0;            // of training alone
+};
+
+/// Parameters and memory. Throws Error (kConfig) where a target matches nothing or experts don't divide rank.
+Plan plan_model(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks);
+
+/// The same with steps and time of the data that was read; measures the machine's products for a fraction of a second.
+Plan plan_run(const RunSetup& setup);
+
+nlohmann::ordered_json plan_json(const Plan& plan);
+
+}  // namespace moelora::train
