@@ -1,4 +1,8 @@
 // The program: parses the command line, calls a verb, and turns every error into one message and an exit code by its kind.
+#include <malloc.h>
+
+#include <algorithm>
+#include <climits>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -35,6 +39,12 @@ int print_usage_error(const CLI::App& app, const CLI::ParseError& error, int arg
   return static_cast<int>(ErrorKind::kUsage);
 }
 
+/// Before the verb or after it.
+void add_global_flags(CLI::App& app, GlobalFlags& flags) {
+  app.add_flag("--quiet,-q", flags.quiet, "only warnings and errors, no progress");
+  app.add_flag("--verbose,-v", flags.verbose, "more detail");
+}
+
 int run(int argc, char** argv) {
   CLI::App app("moelora: fine-tunes one language model for many tasks at once (MOELoRA), and gives each task back as a LoRA", "moelora");
   app.require_subcommand(1);
@@ -42,8 +52,7 @@ int run(int argc, char** argv) {
   app.footer("Exit codes: 0 done, 1 internal, 2 usage, 3 configuration, 4 data, 5 model, 6 numeric, 7 disk, 8 lost peer, 9 limit,\n"
              "75 interrupted (a checkpoint was written, go on with --resume).");
   GlobalFlags flags;
-  app.add_flag("--quiet,-q", flags.quiet, "only warnings and errors, no progress");
-  app.add_flag("--verbose,-v", flags.verbose, "more detail");
+  add_global_flags(app, flags);
   app.parse_complete_callback([&flags] {
     if (flags.quiet) set_log_level(LogLevel::kWarn);
     if (flags.verbose) set_log_level(LogLevel::kDebug);
@@ -51,6 +60,7 @@ int run(int argc, char** argv) {
   for (const auto add : {add_train, add_eval, add_export, add_generate, add_gates, add_data, add_validate, add_plan, add_doctor, add_demo}) {
     add(app, flags);
   }
+  for (CLI::App* verb : app.get_subcommands(nullptr)) add_global_flags(*verb, flags);
   try {
     app.parse(argc, argv);
     return 0;
@@ -75,4 +85,9 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace moelora::app
 
-int main(int argc, char** argv) { return moelora::app::run(argc, argv); }
+int main(int argc, char** argv) {
+  // Activations come and go with every micro-batch: kept on the heap, their pages aren't cleared by the kernel each time.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  return moelora::app::run(argc, argv);
+}

@@ -8,7 +8,6 @@ namespace moelora::app {
 CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& description, const std::string& example) {
   CLI::App* verb = app.add_subcommand(name, description);
   verb->footer("Example:\n  " + example);
-  verb->fallthrough();
   return verb;
 }
 
