@@ -127,7 +127,7 @@ class Demo {
   }
 
   void finish(const std::vector<std::string>& methods) const {
-    const nlohmann::json trivial = io::read_json_object(fs::path(own_.assets) / "data" / "trivial.json");
+    const nlohmann::json trivial = io::read_json_object(fs::path(own_.assets) / "trivial.json");
     std::vector<std::string> columns = {"majority", "rule", "bayes", "base"};
     columns.insert(columns.end(), methods.begin(), methods.end());
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What each task's metric is without learning anything: data/trivial.json, on the full test rows.
+"""What each task's metric is without learning anything: trivial.json, on the full test rows.
 
     python3 examples/icd10/trivial.py [--data DIR] [--check]
 
@@ -85,7 +85,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="compare with the file instead of writing it")
     arguments = parser.parse_args()
     text = json.dumps(compute(arguments.data), indent=2) + "\n"
-    path = arguments.data / "trivial.json"
+    path = Path(__file__).parent / "trivial.json"
     if arguments.check:
         if path.read_text(encoding="utf-8") != text:
             sys.exit(f"{path} differs from what its rows give:\n{text}")

@@ -1,4 +1,4 @@
-"""data/trivial.json is what majority, rule and naive Bayes score on the committed test rows; the metrics agree with hand-made cases."""
+"""trivial.json is what majority, rule and naive Bayes score on the committed test rows; the metrics agree with hand-made cases."""
 
 import subprocess
 import sys
