@@ -99,8 +99,13 @@ RunSetup prepare_data(config::RunConfig config) {
   setup.dev_rows = std::make_shared<data::EncodedRows>(data::encode_rows(
       setup.dataset, data::Split::kDev, *setup.renderer, {.threads = threads, .max_rows_per_task = setup.config.eval.rows}));
 
-  config::RunConfig identifying = setup.config;  // where the run is written and how often it saves doesn't change what it computes
+  // Where things lie, how often the run saves and on how many threads it runs don't make it another run; the files' contents are
+  // compared by their own hashes.
+  config::RunConfig identifying = setup.config;
+  identifying.model.clear();
   identifying.output.clear();
+  for (config::DataSource& source : identifying.data.sources) source.path.clear();
+  identifying.train.threads = {};
   identifying.checkpoint = {};
   identifying.train.log_every = {};
   setup.identity = {.base = "",
