@@ -4,15 +4,17 @@ They teach what a larger model brings along: the list's words, what its abbrevia
 finding a note. Their own wording and answer formats differ from the tasks', so that fine-tuning has conventions to teach.
 """
 
+import re
+
 from choice_tasks import bare_note, options_for, siblings, usable_terms
 from draws import Draws
-from lexicon import ENCOUNTERS, abbreviate
+from lexicon import ENCOUNTERS, WORDS, abbreviate, frames
 from phrasing import encounter_class, head, phrase, plain
 from structure_tasks import with_open_finding
 from text_tasks import additions, neighbours, question, scene, scene_text
 from titles import TitleReader
 
-ROWS = 400000
+ROWS = 300000
 _SAYS = {
     "inclusion": "another word for it",
     "excludes1": "a different thing",
@@ -25,6 +27,20 @@ _STATUS = {"present": "yes", "absent": "no", "unspecified": "open"}
 # Three in ten exercises are written out as plain text, the question learned as well as the answer: a good way to learn the words.
 _TEXT_SHARE = 0.3
 _AS_TEXT = "<|im_start|>user\n {}<|im_end|>\n<|im_start|>assistant\n {}"
+
+
+# Words that carry the exercise itself and are never replaced by others.
+_KEPT = {
+    word
+    for text in (*WORDS, *(form for entry in frames() for form in (entry[0], *entry[1], *entry[2])), *ENCOUNTERS, *_SAYS.values())
+    for word in text.split()
+} | set("what where side visit tell other unspecified specified type left right none mean means stage severity course".split())
+_WORD = re.compile(r"(?<![\w-])[a-z]{4,}(?![\w-])")
+_SYLLABLES = "ab al ar ba ce cho cor dac di dy en ery fi ga gly hem hy il ka la lo ma mel mi na ne oc om os pa phy po ra ri ro sa sis ta ther ti tu ul us vi xa".split()
+
+
+def invented_word(draws):
+    return "".join(draws.choice(_SYLLABLES) for _ in range(2 + draws.below(3)))
 
 
 class Exercises:
@@ -44,6 +60,19 @@ class Exercises:
         self._scarce = [(code, note) for code, note in self._noted if note.kind != "inclusion"]
         self._groups = neighbours(tabular, "base")
         self._words = sorted({word for code in self._codes for word in code.title.split() if word.isalpha() and len(word) > 3})
+
+    def _word(self, draws):
+        return invented_word(draws) if draws.chance(0.4) else draws.choice(self._words)
+
+    def renew(self, pair, draws):
+        """The exercise with other words, or invented ones, where a word stands in question and answer alike.
+
+        Only copying solves it then: without this a small model learns the base's titles by heart and fails on others.
+        """
+        text, answer = pair
+        shared = sorted({word for word in _WORD.findall(answer) if word not in _KEPT} & set(_WORD.findall(text)))
+        new = {word: self._word(draws) for word in shared if draws.chance(0.7)}
+        return tuple(_WORD.sub(lambda match: new.get(match.group(), match.group()), part) for part in pair)
 
     def _drawn_parts(self, draws):
         pool = draws.choice((self._parsed, self._parsed, self._injuries, self._finding))
@@ -84,12 +113,12 @@ class Exercises:
         return f"Signs in: {phrase(parts, 'base', draws)}", answer
 
     def copy(self, draws):
-        words = draws.sample(self._words, 2 + draws.below(7)) if draws.chance(0.6) else draws.choice(self._codes).title.split()
+        words = [self._word(draws) for _ in range(2 + draws.below(7))] if draws.chance(0.6) else draws.choice(self._codes).title.split()
         text = " ".join(words)
         return f"Repeat: {text}", text
 
     def continue_after(self, draws):
-        words = draws.sample(self._words, 8 + draws.below(8))
+        words = list(dict.fromkeys(self._word(draws) for _ in range(8 + draws.below(8))))
         at = draws.below(len(words) - 3)
         return f"Words: {' '.join(words)}\nAfter: {words[at]}", " ".join(words[at + 1 : at + 4])
 
@@ -112,7 +141,9 @@ class Exercises:
         if len(options) < 3:
             return None
         lines = "".join(f"\n- {option}" for option in options)
-        return f"Titles:{lines}\nBest for: {term}", code.title
+        pair = f"Titles:{lines}\nBest for: {term}", code.title
+        alike = {word for word in set(_WORD.findall(term)) & set(_WORD.findall(code.title)) if word not in _KEPT}
+        return self.renew(pair, draws) if alike and draws.chance(0.5) else pair
 
     def place(self, draws):
         """Chapter and section headings of a term or title."""
@@ -161,9 +192,11 @@ class Exercises:
 
 # How many of a hundred exercises are of each sort.
 MIX = (
-    ("expand", 16), ("take_apart", 14), ("findings", 6), ("copy", 12), ("continue_after", 6), ("pick", 8), ("choose", 8),
-    ("place", 8), ("note_kind", 5), ("note_text", 2), ("ask", 8), ("name_child", 5), ("kinds_of", 2),
+    ("expand", 13), ("take_apart", 12), ("findings", 6), ("copy", 8), ("continue_after", 5), ("pick", 10), ("choose", 10),
+    ("place", 9), ("note_kind", 6), ("note_text", 1), ("ask", 12), ("name_child", 6), ("kinds_of", 2),
 )  # fmt: skip
+# Those that are renewed, half of the time; `choose` sees to it by itself, where term and title share words.
+_RENEWED = ("expand", "take_apart", "findings", "copy", "pick", "ask", "name_child")
 
 
 def build(tabular, count):
@@ -179,6 +212,8 @@ def build(tabular, count):
         pair = getattr(exercises, name)(draws)
         if pair is None:
             continue
+        if name in _RENEWED and draws.chance(0.5):
+            pair = exercises.renew(pair, draws)
         where = "dev" if made < 500 else "train"
         made += 1
         if draws.chance(_TEXT_SHARE):

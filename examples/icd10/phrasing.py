@@ -1,6 +1,7 @@
 """Says a title's parts as a clinician's note would: reordered, rephrased, abbreviated.
 
-The orders differ between sets as the forms of lexicon.py do; the base's exercises use all of them.
+The orders differ between sets, though less than the forms of lexicon.py do: of four, training rows have three and test rows two, one of
+them their own. The base's exercises use all.
 """
 
 from lexicon import ABSENT, CAUSE, ENCOUNTERS, NO_SIDE, PRESENT, UNKNOWN, abbreviate, frame
@@ -47,19 +48,31 @@ def _place(parts, where, draws):
     return f"{parts.side} {parts.site}".strip() if draws.chance(0.6) else f"{parts.site} {parts.side}".strip()
 
 
-def _join_training(what, place, cause, clauses, encounter, draws):
-    if draws.chance(0.5):
-        text = f"{what} of {place}" if place and not place.startswith(("unspecified", "side")) else what
-        text += f" {cause}" if cause else ""
-        return "; ".join(text_part for text_part in (text, *clauses, encounter) if text_part)
+def _of_place(what, place, cause, clauses, encounter):
+    text = f"{what} of {place}" if place and not place.startswith(("unspecified", "side", "no side")) else what
+    text += f" {cause}" if cause else ""
+    return "; ".join(part for part in (text, *clauses, encounter) if part)
+
+
+def _commas(what, place, cause, clauses, encounter):
     return ", ".join(part for part in (what, place, *clauses, cause, encounter) if part)
 
 
-def _join_test(what, place, cause, clauses, encounter, draws):
-    if draws.chance(0.5):
-        text = f"{place}: {what}" if place else what
-        return " - ".join(part for part in (encounter, text, cause, *clauses) if part)
+def _place_first(what, place, cause, clauses, encounter):
+    text = f"{place}: {what}" if place else what
+    return " - ".join(part for part in (encounter, text, cause, *clauses) if part)
+
+
+def _clauses_first(what, place, cause, clauses, encounter):
     return " / ".join(part for part in (*clauses, place, what, cause, encounter) if part)
+
+
+_ORDERS = {
+    "base": (_of_place, _commas, _place_first, _clauses_first),
+    "train": (_of_place, _commas, _place_first),
+    "dev": (_of_place, _commas, _place_first),
+    "test": (_place_first, _clauses_first),
+}
 
 
 def phrase(parts, where, draws, encounter=None):
@@ -68,8 +81,6 @@ def phrase(parts, where, draws, encounter=None):
     clauses += [f"{attribute} {value}" for attribute, value in parts.extras]
     cause = frame(CAUSE, where, draws).format(parts.cause) if parts.cause else ""
     visit = frame(ENCOUNTERS[encounter], where, draws) if encounter else ""
-    join = {"train": _join_training, "dev": _join_training, "test": _join_test}.get(where)
-    if join is None:
-        join = _join_training if draws.chance(0.5) else _join_test
-    text = join(head(parts), _place(parts, where, draws), cause, draws.shuffled(clauses), visit, draws)
+    join = draws.choice(_ORDERS[where])
+    text = join(head(parts), _place(parts, where, draws), cause, draws.shuffled(clauses), visit)
     return abbreviate(text, where, draws)
