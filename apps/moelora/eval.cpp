@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "config/load.h"
+#include "core/error.h"
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "eval/evaluator.h"
@@ -27,9 +28,19 @@ struct EvalFlags {
   int64_t rows = -1;
 };
 
+/// The directory of the report, which must be free and possible before hours are spent on what goes into it:
 /// RUN/eval-<split>, or the first free RUN/eval-<split>-<n>: nothing is overwritten.
 std::filesystem::path report_dir(const EvalFlags& own) {
-  if (!own.to.empty()) return own.to;
+  if (!own.to.empty()) {
+    const std::filesystem::path to = own.to;
+    if (std::filesystem::exists(to)) {
+      throw Error(ErrorKind::kIo, {.where = own.to, .problem = "exists already", .hint = "give another directory with --to"});
+    }
+    std::error_code error;
+    if (to.has_parent_path()) std::filesystem::create_directories(to.parent_path(), error);
+    if (error) throw Error(ErrorKind::kIo, {.where = own.to, .problem = "can't make the directory", .found = error.message()});
+    return to;
+  }
   const std::string name = "eval-" + own.split + (own.without_adapter ? "-base" : "");
   std::filesystem::path dir = std::filesystem::path(own.run) / name;
   for (int n = 2; std::filesystem::exists(dir); ++n) dir = std::filesystem::path(own.run) / (name + "-" + std::to_string(n));
@@ -38,6 +49,7 @@ std::filesystem::path report_dir(const EvalFlags& own) {
 
 void run_eval(const EvalFlags& own, const GlobalFlags& flags) {
   install_interrupt_handlers();
+  const std::filesystem::path dir = report_dir(own);
   const train::OpenRun run =
       train::open_run(own.run, {.base = own.base, .other_base = own.other_base, .without_adapter = own.without_adapter});
   const config::RunConfig& config = run.saved.config;
@@ -58,7 +70,6 @@ void run_eval(const EvalFlags& own, const GlobalFlags& flags) {
   report.score_name = own.without_adapter ? "base" : "score";
   report.facts.emplace_back("base", config.model);
   report.facts.emplace_back("adapter step", std::to_string(run.saved.step));
-  const std::filesystem::path dir = report_dir(own);
   eval::write_report(report, dir, {.show_text = own.show_text});
   if (own.json) {
     std::cout << eval::report_json(report).dump(2) << "\n";

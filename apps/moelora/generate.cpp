@@ -66,7 +66,7 @@ void add_generate(CLI::App& app, const GlobalFlags&) {
   verb->add_option("run", own->run, "run directory")->required();
   verb->add_option("--task", own->task, "the task whose adapter answers")->required();
   verb->add_option("--prompt", own->prompts, "a prompt (may be repeated); else one a line on standard input");
-  verb->add_option("--max-new-tokens", own->max_new_tokens, "default: the task's, else eval.max_new_tokens")->check(CLI::PositiveNumber);
+  verb->add_option("--max-new-tokens", own->max_new_tokens, "default: the task's, else eval.max_new_tokens")->check(CLI::Range(1, 1 << 30));
   verb->add_option("--base", own->base, "the base model, where it isn't where it was");
   verb->callback([own] { run_generate(*own); });
 }

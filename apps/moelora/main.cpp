@@ -23,6 +23,23 @@ void print_error(const Error& error) {
   if (!d.hint.empty()) std::fprintf(stderr, "  hint      %s\n", d.hint.c_str());
 }
 
+/// The first argument that no verb given knows, with the nearest flag.
+Error unknown_argument(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* verb = &app;
+  while (!verb->get_subcommands().empty()) verb = verb->get_subcommands().front();
+  std::vector<std::string> known;
+  for (const CLI::Option* option : verb->get_options()) known.push_back(option->get_name());
+  const std::vector<std::string> rest = app.remaining(/*recurse=*/true);
+  std::string unknown = rest.empty() ? "" : rest.front();
+  for (int i = argc - 1; i > 0; --i) {  // CLI11 gives them in another order than they were written in
+    if (std::ranges::find(rest, argv[i]) != rest.end()) unknown = argv[i];
+  }
+  return Error(ErrorKind::kUsage, {.where = "command line",
+                                   .problem = "unknown argument `" + unknown + "`",
+                                   .expected = "the flags of `moelora " + verb->get_name() + " --help`",
+                                   .hint = did_you_mean(unknown, known)});
+}
+
 /// CLI11's own message, and the nearest verb where the first word is none.
 int print_usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
@@ -33,6 +50,8 @@ int print_usage_error(const CLI::App& app, const CLI::ParseError& error, int arg
     print_error(Error(ErrorKind::kUsage, {.problem = "unknown verb `" + first + "`",
                                           .expected = list_names(verbs),
                                           .hint = did_you_mean(first, verbs)}));
+  } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    print_error(unknown_argument(app, argc, argv));
   } else {
     print_error(Error(ErrorKind::kUsage, {.problem = error.what(), .hint = "see `moelora --help`"}));
   }

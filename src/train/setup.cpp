@@ -2,9 +2,12 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
+
 #include "config/load.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/suggest.h"
 #include "core/threads.h"
 #include "data/overlap.h"
 #include "io/hf_model.h"
@@ -32,6 +35,22 @@ std::vector<int64_t> generation_eos(const BaseFiles& base) {
     ids.push_back(id.get<int64_t>());
   }
   return ids;
+}
+
+/// `eval.best` must name a task that is evaluated. Throws Error (kConfig).
+void check_best(const RunSetup& setup) {
+  const std::string& best = setup.config.eval.best;
+  if (best == "mean" || setup.dev_rows->size() == 0) return;
+  std::vector<std::string> evaluated;
+  for (const data::Task& task : setup.dataset.tasks) {
+    if (!task.of(data::Split::kDev).empty()) evaluated.push_back(task.name);
+  }
+  if (std::ranges::find(evaluated, best) != evaluated.end()) return;
+  throw Error(ErrorKind::kConfig, {.where = "eval.best",
+                                   .problem = "no task of that name has dev rows",
+                                   .found = best,
+                                   .expected = "mean, or one of " + list_names(evaluated),
+                                   .hint = did_you_mean(best, evaluated)});
 }
 
 }  // namespace
@@ -98,6 +117,7 @@ RunSetup prepare_data(config::RunConfig config) {
       data::encode_rows(setup.dataset, data::Split::kTrain, *setup.renderer, {.threads = threads}));
   setup.dev_rows = std::make_shared<data::EncodedRows>(data::encode_rows(
       setup.dataset, data::Split::kDev, *setup.renderer, {.threads = threads, .max_rows_per_task = setup.config.eval.rows}));
+  check_best(setup);
 
   // Where things lie, how often the run saves and on how many threads it runs don't make it another run; the files' contents are
   // compared by their own hashes.

@@ -108,6 +108,7 @@ class Run {
     state_ = TrainerState::from_json(checkpoint.state, (dir / "state.json").string());
     load_parameters(setup_.model, checkpoint.tensors);
     optimizer_.load_state(checkpoint.tensors, state_.step);
+    stopped_early_ = out_of_patience();
     log_info("resuming at step " + std::to_string(state_.step) + " from " + dir.string());
   }
 
@@ -200,11 +201,15 @@ class Run {
     const bool improved = !state_.best || (by_score ? value > state_.best->value : value < state_.best->value);
     if (improved) state_.best = Best{state_.step, value};
     state_.evaluations_without_improvement = improved ? 0 : state_.evaluations_without_improvement + 1;
-    stopped_early_ = config().eval.patience > 0 && state_.evaluations_without_improvement >= config().eval.patience;
+    stopped_early_ = out_of_patience();
     char text[160];
     std::snprintf(text, sizeof text, "step %lld: dev %s %.4f (%s)%s", static_cast<long long>(state_.step), by_score ? "score" : "loss",
                   value, config().eval.best.c_str(), improved ? ", best so far" : "");
     if (!options_.quiet) log_info(text);
+  }
+
+  bool out_of_patience() const {
+    return config().eval.patience > 0 && state_.evaluations_without_improvement >= config().eval.patience;
   }
 
   void save() {
