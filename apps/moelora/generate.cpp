@@ -36,7 +36,8 @@ std::vector<std::string> read_prompts(const GenerateFlags& own) {
 void run_generate(const GenerateFlags& own) {
   install_interrupt_handlers();
   const train::OpenRun run = train::open_run(own.run, {.base = own.base});
-  const int64_t task = run.task_index(own.task);
+  const int64_t index = run.task_index(own.task);
+  const int64_t task = run.model.adapters ? index : 0;  // a model without adapters is one for all tasks
   const config::RunConfig& config = run.saved.config;
   const auto settings = config.tasks.find(own.task);
   const config::TaskConfig task_config = settings == config.tasks.end() ? config::TaskConfig{} : settings->second;

@@ -81,6 +81,7 @@ class Run {
       throw Error(ErrorKind::kUsage, {.where = dir_.string(), .problem = "no run to resume stands there"});
     }
     if (newest.checkpoint) restore(*newest.checkpoint, newest.dir);
+    for (const io::BadCheckpoint& bad : newest.bad) remove_directory(bad.dir);  // the run comes to their steps again
     write_file_atomically(dir_ / "config.yaml", config::to_yaml(config()));
     log_ = std::make_unique<MetricsLog>(dir_);
     log_->rewind_to(state_.metrics_size);
