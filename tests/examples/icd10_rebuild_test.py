@@ -39,9 +39,13 @@ class Rebuild(unittest.TestCase):
             one, two = Path(folder) / "one", Path(folder) / "two"
             build("--base", one, "--rows", 300)
             build("--base", two, "--rows", 600)
-            self.assertEqual((one / "dev.jsonl").read_bytes(), (two / "dev.jsonl").read_bytes())
-            self.assertTrue((two / "train.jsonl").read_bytes().startswith((one / "train.jsonl").read_bytes()))
-            self.assertEqual(len((two / "train.jsonl").read_bytes().splitlines()), 600)
+            written = 0
+            for kind in ("exercises", "text"):
+                self.assertEqual((one / kind / "dev.jsonl").read_bytes(), (two / kind / "dev.jsonl").read_bytes())
+                longer = (two / kind / "train.jsonl").read_bytes()
+                self.assertTrue(longer.startswith((one / kind / "train.jsonl").read_bytes()))
+                written += len(longer.splitlines())
+            self.assertEqual(written, 600)
 
     def test_a_wheel_of_another_content_is_refused(self):
         with tempfile.NamedTemporaryFile(suffix=".whl") as other:
