@@ -70,7 +70,7 @@ struct TemplateConfig {
 };
 
 struct GateConfig {
-  GateScope scope = GateScope::kShared;              // one gate for all layers (the paper's), or one per adapted group
+  GateScope scope = GateScope::kShared;              // one gate for all layers (the paper's), or one per adapted linear
   GateNormalise normalise = GateNormalise::kSumOne;  // weights sum to 1 (the paper's) or have mean 1
   int64_t embedding_size = 64;                       // d_t
 

@@ -4,7 +4,7 @@
 //   config.yaml              the resolved configuration, every key written out
 //   metrics.jsonl            a line every train.log_every steps and every evaluation (also as TensorBoard events)
 //   trainer_state.json       the same history in the shape transformers writes
-//   checkpoint-<step>/       masters, optimizer, cursors; verified by checksum; the newest eval.keep and the best
+//   checkpoint-<step>/       masters, optimizer, cursors; verified by checksum; the newest checkpoint.keep and the best
 //   adapter/                 at the end: the best weights as a multi-task adapter (model/ for method `full`)
 #pragma once
 
