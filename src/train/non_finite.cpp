@@ -15,6 +15,11 @@ std::string place(const RunSetup& setup, int64_t sample, int64_t step) {
   return "step " + std::to_string(step) + ", task `" + task.name + "`, " + row.where();
 }
 
+/// A norm can overflow although every value is finite.
+std::string found_in(const std::vector<std::string>& parameters) {
+  return parameters.empty() ? "finite values whose norm is beyond float32" : "not finite in " + list_names(parameters, 3);
+}
+
 constexpr const char* kHint = "the weights are those of the step before; lower train.learning_rate, or look at the row";
 
 }  // namespace
@@ -37,13 +42,13 @@ void throw_non_finite_gradient(const RunSetup& setup, const data::StepBatches& b
       if (std::isfinite(optimizer.gradient_norm())) continue;
       throw Error(ErrorKind::kNumeric, {.where = place(setup, sample, step),
                                         .problem = "the gradient is not finite",
-                                        .found = "not finite in " + list_names(parameters, 3),
+                                        .found = found_in(parameters),
                                         .hint = kHint});
     }
   }
   throw Error(ErrorKind::kNumeric, {.where = "step " + std::to_string(step),
                                     .problem = "the sum of the samples' gradients is not finite",
-                                    .found = "not finite in " + list_names(parameters, 3),
+                                    .found = found_in(parameters),
                                     .hint = kHint});
 }
 

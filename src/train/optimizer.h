@@ -26,7 +26,7 @@ class AdamW {
   /// `parameters`: float32 leaves by name, updated in place. A leaf without a gradient in a step is left alone in it.
   AdamW(std::vector<NamedTensor> parameters, AdamWOptions options);
 
-  /// Euclidean norm of all gradients together, summed in float64 in the parameters' order.
+  /// Euclidean norm of all gradients together: each tensor's in float32, their squares summed in float64 in the parameters' order.
   double gradient_norm() const;
 
   /// Names of the parameters whose gradient holds a value that isn't finite.
