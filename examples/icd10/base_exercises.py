@@ -11,7 +11,7 @@ from draws import Draws
 from lexicon import ENCOUNTERS, WORDS, abbreviate, frames
 from phrasing import encounter_class, head, phrase, plain
 from structure_tasks import with_open_finding
-from text_tasks import additions, neighbours, question, scene, scene_text
+from text_tasks import CUES, additions, neighbours, question, scene, scene_text
 from titles import TitleReader
 
 ROWS = 300000
@@ -141,7 +141,7 @@ class Exercises:
         if len(options) < 3:
             return None
         lines = "".join(f"\n- {option}" for option in options)
-        pair = f"Titles:{lines}\nBest for: {term}", code.title
+        pair = f"Titles:{lines}\nBest for: {abbreviate(term, 'base', draws, 0.3)}", code.title
         alike = {word for word in set(_WORD.findall(term)) & set(_WORD.findall(code.title)) if word not in _KEPT}
         return self.renew(pair, draws) if alike and draws.chance(0.5) else pair
 
@@ -151,6 +151,9 @@ class Exercises:
         if draws.chance(0.4):
             code = draws.choice(self._codes)
             text = code.title
+        if draws.chance(0.5):  # some of its words only: each tells something
+            words = text.split()
+            text = " ".join(word for word in words if draws.chance(0.6)) or draws.choice(words)
         return f"Find the part: {text}", f"{self._tabular.chapter_titles[code.chapter]}; {code.section}"
 
     def note_kind(self, draws):
@@ -165,11 +168,15 @@ class Exercises:
         group = draws.choice(self._groups)
         code = draws.choice(group)
         other = draws.choice([near for near in group if near is not code])
-        notes = scene((code, other), "base", draws)
-        kinds = sorted({kind for holder, kind, _ in notes if holder is code})
-        if len(notes) < 3 or not kinds:
+        notes = scene(code, other, draws, 1)
+        if draws.chance(0.7):  # kinds at random: only the cues tell
+            notes += scene(other, code, draws, 1)
+            kinds = draws.sample(sorted(CUES), 3)
+            notes = list({text: (holder, draws.choice(kinds), text) for holder, _, text in notes}.values())[:5]
+        own = sorted({kind for holder, kind, _ in notes if holder is code})
+        if len(notes) < 2 or not own:
             return None
-        kind = draws.choice(kinds)
+        kind = draws.choice(own)
         answer = " + ".join(text for holder, text_kind, text in notes if holder is code and text_kind == kind)
         return f"Question: {question(kind, code.title, 'base', draws)}\nLines:{scene_text(notes, 'base', draws)}", answer
 
@@ -192,10 +199,10 @@ class Exercises:
 
 # How many of a hundred exercises are of each sort.
 MIX = (
-    ("expand", 13), ("take_apart", 12), ("findings", 6), ("copy", 8), ("continue_after", 5), ("pick", 10), ("choose", 10),
-    ("place", 9), ("note_kind", 6), ("note_text", 1), ("ask", 12), ("name_child", 6), ("kinds_of", 2),
+    ("expand", 11), ("take_apart", 11), ("findings", 6), ("copy", 7), ("continue_after", 4), ("pick", 9), ("choose", 12),
+    ("place", 15), ("note_kind", 5), ("note_text", 1), ("ask", 12), ("name_child", 6), ("kinds_of", 1),
 )  # fmt: skip
-# Those that are renewed, half of the time; `choose` sees to it by itself, where term and title share words.
+# Those that are renewed, six times in ten; `choose` sees to it by itself, where term and title share words.
 _RENEWED = ("expand", "take_apart", "findings", "copy", "pick", "ask", "name_child")
 
 
@@ -212,7 +219,7 @@ def build(tabular, count):
         pair = getattr(exercises, name)(draws)
         if pair is None:
             continue
-        if name in _RENEWED and draws.chance(0.5):
+        if name in _RENEWED and draws.chance(0.6):
             pair = exercises.renew(pair, draws)
         where = "dev" if made < 500 else "train"
         made += 1

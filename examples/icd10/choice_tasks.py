@@ -3,6 +3,7 @@
 import re
 
 from draws import Draws
+from lexicon import abbreviate, contains_form, foreign_word_forms
 
 CHAPTERS = {
     1: "infectious", 2: "neoplasm", 3: "blood", 4: "endocrine", 5: "mental", 6: "nervous", 7: "eye", 8: "ear",
@@ -74,7 +75,7 @@ def options_for(code, taken, allowed, draws):
 
 
 def normalise(tabular, where, limit, row):
-    allowed = tabular.titles_of[where]
+    allowed, foreign = tabular.titles_of[where], foreign_word_forms(where)
     rows, per_category = [], {}
     terms = usable_terms(tabular, where)
     terms_of = {}
@@ -92,7 +93,8 @@ def normalise(tabular, where, limit, row):
                 right.append(partner.title)
                 text = f"{term} + {draws.choice(terms_of[partner.name])}"
         options = options_for(code, right, allowed, draws)
-        if len(options) < 4 or sum(map(len, right)) > 140:
+        text = abbreviate(text, where, draws, rate=0.7)
+        if len(options) < 4 or sum(map(len, right)) > 140 or contains_form(text, foreign):
             continue
         if len(right) == 1 and draws.chance(0.12):
             options, right = [option for option in options if option not in right], [NONE]
@@ -132,7 +134,7 @@ def criterion(tabular, where, limit, row):
     scarce = [note for kind in CRITERIA if kind != "inclusion" for note in by_kind[kind]]
     draws = Draws("criterion", where)
     chosen = draws.sample(scarce, int(limit * 0.6))
-    chosen += draws.sample(by_kind["inclusion"], min(limit - len(chosen), int(0.75 * len(chosen))))
+    chosen += draws.sample(by_kind["inclusion"], min(limit - len(chosen), int(0.6 * len(chosen))))
     return [
         row("criterion", code, f"Title: {code.title}\nNote: {text}", CRITERIA[kind], code.title, list(CRITERIA.values()))
         for code, kind, text in draws.shuffled(chosen)

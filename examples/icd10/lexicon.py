@@ -134,6 +134,12 @@ def exclusive_forms(where):
     return sorted(set(forms))
 
 
+def foreign_word_forms(where):
+    """The forms of words that rows of the set may not hold: those of the other side."""
+    other = 0 if where == "test" else 1
+    return sorted({form for entry in WORDS.values() for form in entry[other]})
+
+
 def contains_form(text, forms):
     """Whether a text holds one of the forms as a word of its own."""
     return any(re.search(r"(?<![\w/])" + re.escape(form) + r"(?![\w/])", text) for form in forms)

@@ -23,7 +23,7 @@ def content(text):
 # normalise
 def term_and_options(text):
     head, _, rest = text.partition("\nAmong:")
-    return head.removeprefix("Name: "), [line.removeprefix("- ") for line in rest.strip().split("\n")]
+    return expand(head.removeprefix("Name: ")), [line.removeprefix("- ") for line in rest.strip().split("\n")]
 
 
 def normalise(text, _models):
@@ -189,10 +189,12 @@ def _notes_and_question(text):
 
 def dialogue(text, models):
     notes, asked = _notes_and_question(text)
-    mine = [note for note in notes if note[0] in asked] or notes
+    asked = content(expand(asked))
+    alike = {title: len(asked & content(title)) / len(content(title) or " ") for title, _, _ in notes}
+    mine = [note for note in notes if note[0] == max(alike, key=alike.get)]
     if "kind" not in models:
         return mine[0][2]
-    kind = models["kind"].best(words(asked))
+    kind = models["kind"].best(words(text.partition("\nAsk: ")[2]))
     chosen = [note for _, cue, note in mine if models["cue"].best(words(cue)) == kind]
     return "; ".join(chosen) or mine[0][2]
 

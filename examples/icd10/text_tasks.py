@@ -3,7 +3,7 @@
 from difflib import SequenceMatcher
 
 from draws import Draws
-from lexicon import abbreviate
+from lexicon import abbreviate, contains_form, foreign_word_forms
 
 # How a note of each kind is marked in a scene, and how it is asked for: (plain, (training forms), (test forms)).
 CUES = {
@@ -38,7 +38,7 @@ def cue(kind, where, draws):
 
 
 def question(kind, title, where, draws):
-    return draws.choice(side_forms(QUESTIONS[kind], where)).format(title)
+    return draws.choice(side_forms(QUESTIONS[kind], where)).format(abbreviate(title, where, draws))
 
 
 def additions(parent, title):
@@ -55,7 +55,7 @@ def additions(parent, title):
 
 
 def report(tabular, where, limit, row):
-    allowed = tabular.titles_of[where]
+    allowed, foreign = tabular.titles_of[where], foreign_word_forms(where)
     rows, per_parent = [], {}
     for code in Draws("report", where).shuffled(tabular.of_set(where)):
         parent = code.parent
@@ -69,19 +69,34 @@ def report(tabular, where, limit, row):
         draws = Draws("report", where, code.name)
         per_parent[parent.category] = per_parent.get(parent.category, 0) + 1
         notes = "; ".join(abbreviate(run, where, draws, rate=0.7) for run in draws.shuffled(runs))
+        if contains_form(notes, foreign):
+            continue
         rows.append(row("report", code, f"Under: {parent.title}\nNew: {notes}", code.title, parent.title))
     return rows
 
 
-def scene(codes, where, draws, lines=5):
-    """Note lines of a few codes in a drawn order: (code, kind, text) of each, the kinds as asked for."""
-    notes, seen = [], set()
-    for code in codes:
-        for note in draws.sample(code.notes, 3):
-            if 4 <= len(note.text) <= 60 and ";" not in note.text and note.text not in seen:
-                seen.add(note.text)
-                notes.append((code, scene_kind(note.kind), note.text))
-    return draws.sample(notes, lines)
+def notes_by_kind(code):
+    """{kind as asked for: the code's notes that are short enough for a scene}"""
+    kinds = {}
+    for note in code.notes:
+        texts = kinds.setdefault(scene_kind(note.kind), [])
+        if 4 <= len(note.text) <= 50 and ";" not in note.text and note.text not in texts:
+            texts.append(note.text)
+    return {kind: texts for kind, texts in kinds.items() if texts}
+
+
+def scene(code, other, draws, kinds_of_code):
+    """Note lines of two codes in a drawn order, (code, kind, text) each: of the first code one or two notes of each of
+    `kinds_of_code` kinds, of the other one or two of any kind. Empty where the first code has too few kinds."""
+    own = notes_by_kind(code)
+    if len(own) < kinds_of_code:
+        return []
+    notes = []
+    for kind in draws.sample(sorted(own), kinds_of_code):
+        notes += [(code, kind, text) for text in draws.sample(own[kind], 1 + draws.below(2))]
+    taken = {text for _, _, text in notes}
+    others = [(other, kind, text) for kind, texts in notes_by_kind(other).items() for text in texts if text not in taken]
+    return draws.shuffled(notes + draws.sample(others, 1 + draws.below(2)))
 
 
 def scene_text(notes, where, draws):
@@ -95,29 +110,27 @@ def neighbours(tabular, where):
     """Codes with notes and a short title, in groups of one section."""
     groups = {}
     for code in tabular.of_set(where):
-        if code.notes and len(code.title) <= 45 and code.title in tabular.titles_of[where]:
+        if notes_by_kind(code) and len(code.title) <= 60 and code.title in tabular.titles_of[where]:
             groups.setdefault(code.section, []).append(code)
     return [group for group in groups.values() if len(group) >= 2]
 
 
 def dialogue(tabular, where, limit, row):
-    rows = []
+    """Only codes with notes of two kinds are asked about, so that the question decides between them."""
+    rows, asked, foreign = [], set(), foreign_word_forms(where)
     groups = neighbours(tabular, where)
-    order = Draws("dialogue", where).shuffled([(group, code) for group in groups for code in group] * 3)
-    asked = set()
-    for number, (group, code) in enumerate(order):
+    pool = [(group, code) for group in groups for code in group if len(notes_by_kind(code)) >= 2]
+    for number, (group, code) in enumerate(pair for copy in range(6) for pair in Draws("dialogue", where, copy).shuffled(pool)):
         if len(rows) >= limit:
             break
         draws = Draws("dialogue", where, code.name, number)
         other = draws.choice([near for near in group if near is not code])
-        notes = scene((code, other), where, draws)
-        kinds = sorted({kind for holder, kind, _ in notes if holder is code})
-        if len(notes) < 3 or not kinds:
-            continue
-        kind = draws.choice(kinds)
+        notes = scene(code, other, draws, 2)
+        kind = draws.choice(sorted({kind for holder, kind, _ in notes if holder is code}))
         answer = "; ".join(text for holder, text_kind, text in notes if holder is code and text_kind == kind)
-        text = f"Notes:{scene_text(notes, where, draws)}\nAsk: {question(kind, code.title, where, draws)}"
-        if text not in asked and len(answer) <= 150:
+        asking = question(kind, code.title, where, draws)
+        text = f"Notes:{scene_text(notes, where, draws)}\nAsk: {asking}"
+        if text not in asked and len(answer) <= 110 and not contains_form(asking, foreign):
             asked.add(text)
             rows.append(row("dialogue", code, text, answer, code.title))
     return rows
