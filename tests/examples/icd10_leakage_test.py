@@ -81,6 +81,18 @@ class Leakage(unittest.TestCase):
             using = sum(lexicon.contains_form(row["input"], own) for row in rows)
             self.assertGreater(using, len(rows) // 2, f"{where}: most rows use forms of their own")
 
+    def test_abbreviated_parts_of_other_tasks_use_no_form_of_the_other_side(self):
+        parts = {
+            "normalise": lambda text: text.split("\nAmong:")[0].removeprefix("Name: "),
+            "report": lambda text: text.split("\nNew: ")[1],
+            "dialogue": lambda text: text.split("\nAsk: ")[1],
+        }
+        for where in SETS:
+            forms = lexicon.foreign_word_forms(where)
+            for task, part in parts.items():
+                for row in ROWS[where][task]:
+                    self.assertFalse(lexicon.contains_form(part(row["input"]), forms), f"{where}: {part(row['input'])}")
+
     def test_no_form_is_shared_between_training_and_test(self):
         self.assertEqual(set(lexicon.exclusive_forms("train")) & set(lexicon.exclusive_forms("test")), set())
 
