@@ -81,7 +81,7 @@ class Demo {
       write_file_atomically(record, ordered_json{{"trainable_parameters", parameters},
                                                  {"steps", result.steps},
                                                  {"best_step", result.best_step},
-                                                 {"tokens_per_s", static_cast<double>(result.tokens) / result.seconds},
+                                                 {"tokens_per_s", result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0.0},
                                                  {"seconds", result.seconds}}.dump(2) + "\n");
     }
     training_[method] = io::read_json_object(record);

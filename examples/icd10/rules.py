@@ -5,7 +5,7 @@ import re
 from choice_tasks import CHAPTERS, CRITERIA, NONE
 from lexicon import ABSENT, CAUSE, ENCOUNTERS, NO_SIDE, PRESENT, UNKNOWN, WORDS
 from scores import words
-from text_tasks import CUES, QUESTIONS
+from text_tasks import CUES, MORE_QUESTIONS, QUESTIONS
 
 _FORMS = {form: word for word, (training, _) in WORDS.items() for form in training}
 _FORM = re.compile(r"(?<![\w/])(" + "|".join(sorted(map(re.escape, _FORMS), key=len, reverse=True)) + r")(?![\w/])")
@@ -222,7 +222,7 @@ def closed_parts(task, train):
             parent, runs = _parent_and_additions(row["input"])
             examples += [(words(run), "ahead" if row["target"].startswith(run) else "behind") for run in runs]
         return {"place": examples}
-    asked = [(words(question), kind) for kind, (training, _) in QUESTIONS.items() for question in training]
+    asked = [(words(question), kind) for kind, (training, _) in QUESTIONS.items() for question in (*training, *MORE_QUESTIONS[kind])]
     cues = [(words(form), kind) for kind, (plain, training, _) in CUES.items() for form in (plain, *training)]
     return {"kind": asked, "cue": cues}
 

@@ -22,6 +22,16 @@ QUESTIONS = {
 }
 
 
+# More ways to ask, of training rows alone: from two a small model learns the words instead of what they mean.
+MORE_QUESTIONS = {
+    "inclusion": ("{}: what is it also known as?", "what is another word for {}?", "synonyms of {}?", "what is the same as {}?"),
+    "excludes": ("what isn't {}?", "{}: what is classified otherwise?", "what must not be counted as {}?", "what is apart from {}?"),
+    "additional": ("{}: which code is given as well?", "what does {} want on top?", "more codes for {}?", "what is put after {}?"),
+    "first": ("{}: what is named before it?", "what is behind {}?", "what underlies {}?", "what has to be coded earlier than {}?"),
+    "also": ("{}: what is coded too?", "what is given side by side with {}?", "what belongs with {}?", "what stands next to {}?"),
+}
+
+
 def scene_kind(kind):
     return "excludes" if kind.startswith("excludes") else kind
 
@@ -33,12 +43,18 @@ def side_forms(entry, where):
 
 
 def cue(kind, where, draws):
+    """A cue of the scene; test rows have the plain ones."""
     entry = CUES[kind]
+    if where == "test":
+        return entry[0]
     return entry[0] if draws.chance(1 / 3) else draws.choice(side_forms(entry[1:], where))
 
 
 def question(kind, title, where, draws):
-    return draws.choice(side_forms(QUESTIONS[kind], where)).format(abbreviate(title, where, draws))
+    forms = side_forms(QUESTIONS[kind], where)
+    if where in ("train", "dev"):
+        forms += MORE_QUESTIONS[kind]
+    return draws.choice(forms).format(abbreviate(title, where, draws))
 
 
 def additions(parent, title):
