@@ -22,7 +22,7 @@ function(moelora_test name)
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name}_test PRIVATE MOELORA_FIXTURES_DIR="${MOELORA_FIXTURES_DIR}")
   target_link_libraries(${name}_test PRIVATE ${ARG_DEPENDS} ${ARG_LINK} GTest::gmock GTest::gtest_main)
-  gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
+  gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 300
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTIES TIMEOUT 600 FIXTURES_REQUIRED "${ARG_FIXTURES}"
     # Several run at once: OpenMP threads that wait for a core another test has make both many times slower.
     ENVIRONMENT OMP_NUM_THREADS=1)
