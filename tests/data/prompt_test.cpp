@@ -224,7 +224,7 @@ class RealTemplates : public testing::TestWithParam<RealModel> {};
 TEST_P(RealTemplates, PromptAndAnswerTokensAreTheTemplatesOwn) {
   const RealModel& model = GetParam();
   const std::filesystem::path directory = std::filesystem::path(".deps/tokenizers") / model.name;
-  if (!std::filesystem::exists(directory / "tokenizer.json")) GTEST_SKIP() << "scripts/fetch-tokenizers was not run";
+  ASSERT_TRUE(std::filesystem::exists(directory / "tokenizer.json")) << "run scripts/fetch-tokenizers";
   text::TextAssets assets = text::load_text_assets(directory);
   if (!assets.chat_template) assets.chat_template = text::ChatTemplate(kLlama2Shape, "template of Llama-2's shape");
   const PromptRenderer renderer(assets, {.options = model.options});
@@ -260,7 +260,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(RealTemplatesThinking, Qwen3LeftToThinkHasTheAnswerRightAfterItsGenerationPrompt) {
   const std::filesystem::path directory = ".deps/tokenizers/qwen3";
-  if (!std::filesystem::exists(directory / "tokenizer.json")) GTEST_SKIP() << "scripts/fetch-tokenizers was not run";
+  ASSERT_TRUE(std::filesystem::exists(directory / "tokenizer.json")) << "run scripts/fetch-tokenizers";
   const PromptRenderer renderer(text::load_text_assets(directory), {});
   EXPECT_THAT(renderer.prompt_text(std::vector<Message>{{"user", "a"}}, ""), EndsWith("<|im_start|>assistant\n"));
   EXPECT_EQ(renderer.tokenizer().decode(renderer.answer_ids("J45"), {.skip_special_tokens = false}), "J45<|im_end|>");
