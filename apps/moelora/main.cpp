@@ -1,8 +1,5 @@
 // The program: parses the command line, calls a verb, and turns every error into one message and an exit code by its kind.
-#include <malloc.h>
-
 #include <algorithm>
-#include <climits>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -10,6 +7,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/suggest.h"
+#include "kernels/allocator.h"
 #include "verbs.h"
 
 namespace moelora::app {
@@ -76,7 +74,7 @@ int run(int argc, char** argv) {
     if (flags.quiet) set_log_level(LogLevel::kWarn);
     if (flags.verbose) set_log_level(LogLevel::kDebug);
   });
-  for (const auto add : {add_train, add_eval, add_export, add_generate, add_gates, add_data, add_validate, add_plan, add_doctor, add_demo}) {
+  for (const auto add : {add_train, add_eval, add_export, add_generate, add_gates, add_data, add_validate, add_plan, add_doctor, add_demo, add_bench}) {
     add(app, flags);
   }
   for (CLI::App* verb : app.get_subcommands(nullptr)) add_global_flags(*verb, flags);
@@ -105,8 +103,6 @@ int run(int argc, char** argv) {
 }  // namespace moelora::app
 
 int main(int argc, char** argv) {
-  // Activations come and go with every micro-batch: kept on the heap, their pages aren't cleared by the kernel each time.
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  moelora::kernels::install_caching_allocator();
   return moelora::app::run(argc, argv);
 }

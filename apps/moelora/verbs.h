@@ -24,6 +24,7 @@ void add_validate(CLI::App& app, const GlobalFlags& flags);
 void add_plan(CLI::App& app, const GlobalFlags& flags);
 void add_doctor(CLI::App& app, const GlobalFlags& flags);
 void add_demo(CLI::App& app, const GlobalFlags& flags);
+void add_bench(CLI::App& app, const GlobalFlags& flags);
 
 /// A verb with its example in --help.
 CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& description, const std::string& example);

@@ -4,6 +4,7 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 
+#include "core/work_timer.h"
 #include "kernels/row_scale.h"
 
 namespace moelora::adapters {
@@ -25,6 +26,7 @@ at::Tensor drop(const at::Tensor& x, const kernels::DropoutKey& key, const at::T
 variable_list AdaptedGroup::forward(AutogradContext* context, const at::Tensor& x, const at::Tensor&,
                                     const std::optional<at::Tensor>& weights, at::TensorList, const AdaptedProjection* projection,
                                     const TaskRows* rows) {
+  const WorkTimer timer(Work::kAdapter);
   const AdaptedProjection& p = *projection;
   const int64_t rank = p.options_.rank;
   const at::Tensor dropped = drop(x, p.options_.dropout, rows->sample_keys(), rows->positions());
@@ -43,6 +45,7 @@ variable_list AdaptedGroup::forward(AutogradContext* context, const at::Tensor& 
 }
 
 variable_list AdaptedGroup::backward(AutogradContext* context, const variable_list& dy) {
+  const WorkTimer timer(Work::kAdapter);
   const variable_list saved = context->get_saved_variables();
   const at::Tensor &x = saved[0], &z = saved[1], &scaled = saved[2], &sample_keys = saved[3], &positions = saved[4];
   const auto& p = *reinterpret_cast<const AdaptedProjection*>(context->saved_data["projection"].toInt());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/attention_composite.h"
+#include "core/work_timer.h"
 #include "kernels/tensor_args.h"
 
 namespace moelora::kernels {
@@ -79,6 +80,7 @@ void decode(const at::Tensor& q, const Sequence& sequence, const AttentionShape&
 template <class E>
 void forward(const at::Tensor& q, const std::vector<Sequence>& sequences, const AttentionShape& shape,
              const at::Tensor& out, const at::Tensor& lse) {
+  const WorkTimer timer(Work::kAttention);
   if (sequences.empty()) return;
   const Passes<E>& pass = passes_for<E>();
   const int64_t kv_heads = sequences[0].k.size(1), heads = q.size(1), group = heads / kv_heads;
@@ -142,6 +144,7 @@ template <class E>
 void backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
               const at::Tensor& out, const at::Tensor& lse, std::span<const int64_t> cu_seqlens,
               const AttentionShape& shape, const at::Tensor& dq, const at::Tensor& dk, const at::Tensor& dv) {
+  const WorkTimer timer(Work::kAttention);
   using C = Compute<E>;
   const Passes<E>& pass = passes_for<E>();
   const int64_t heads = q.size(1), kv_heads = k.size(1), group = heads / kv_heads,

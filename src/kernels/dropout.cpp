@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/random.h"
+#include "core/work_timer.h"
 #include "kernels/tensor_args.h"
 
 namespace moelora::kernels {
@@ -45,6 +46,7 @@ struct CounterDropout : torch::autograd::Function<CounterDropout> {
 
 at::Tensor counter_dropout_raw(const at::Tensor& x, const DropoutKey& key, const at::Tensor& sample_key,
                                const at::Tensor& position) {
+  const WorkTimer timer(Work::kElementwise);
   require(x.dim() == 2, "counter_dropout", "x [T, C]", x);
   for (const at::Tensor& name : {sample_key, position}) {
     require(name.dim() == 1 && name.size(0) == x.size(0) && name.scalar_type() == at::kLong && name.device().is_cpu(),

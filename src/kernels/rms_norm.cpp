@@ -7,6 +7,7 @@
 
 #include <optional>
 
+#include "core/work_timer.h"
 #include "kernels/tensor_args.h"
 
 namespace moelora::kernels {
@@ -24,6 +25,7 @@ struct Result {
 
 Result forward(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight, double eps,
                bool keep_statistics) {
+  const WorkTimer timer(Work::kElementwise);
   const int64_t width = weight.numel(), rows = width == 0 ? 0 : x.numel() / width;
   Result result{at::empty_like(x), residual.defined() ? at::empty_like(x) : at::Tensor(),
                 keep_statistics ? at::empty({rows}, x.options().dtype(compute_type(x))) : at::Tensor()};
@@ -43,6 +45,7 @@ Result forward(const at::Tensor& x, const at::Tensor& residual, const at::Tensor
 /// dsum may be undefined; dweight is computed where asked for.
 std::pair<at::Tensor, at::Tensor> backward(const at::Tensor& dy, const at::Tensor& dsum, const at::Tensor& x,
                                            const at::Tensor& weight, const at::Tensor& rstd, bool weight_gradient) {
+  const WorkTimer timer(Work::kElementwise);
   const int64_t width = weight.numel(), rows = rstd.numel();
   const at::Tensor dx = at::empty_like(x);
   const int64_t parts = (rows + kWeightGradientRows - 1) / kWeightGradientRows;

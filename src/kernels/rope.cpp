@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "core/work_timer.h"
 #include "kernels/tensor_args.h"
 
 namespace moelora::kernels {
@@ -15,6 +16,7 @@ using torch::autograd::variable_list;
 enum class Direction { kForward = 1, kBack = -1 };
 
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, Direction direction) {
+  const WorkTimer timer(Work::kElementwise);
   const at::Tensor from = x.size(2) == 1 || x.stride(2) == 1 ? x : x.contiguous();
   const at::Tensor out = at::empty(x.sizes(), x.options());
   const int64_t rows = x.size(0), heads = x.size(1), size = x.size(2), half = cos.size(1);

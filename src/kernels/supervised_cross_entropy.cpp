@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "core/work_timer.h"
 #include "kernels/tensor_args.h"
 
 namespace moelora::kernels {
@@ -56,6 +57,7 @@ void chunk_rows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor&
 }
 
 Sweep sweep(const Inputs& in, Wanted wanted, const CrossEntropyOptions& options) {
+  const WorkTimer timer(Work::kLoss);
   const int64_t rows = in.hidden.size(0), classes = in.head.size(0), width = in.hidden.size(1);
   const at::TensorOptions wide = in.hidden.options().dtype(compute_type(in.hidden));
   Sweep out{.row_loss = at::empty({rows}, wide)};

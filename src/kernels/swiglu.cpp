@@ -4,6 +4,7 @@
 #include <ATen/ops/silu.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "core/work_timer.h"
 #include "kernels/tensor_args.h"
 
 namespace moelora::kernels {
@@ -13,6 +14,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 at::Tensor forward(const at::Tensor& gate, const at::Tensor& up) {
+  const WorkTimer timer(Work::kElementwise);
   const at::Tensor y = at::empty(gate.sizes(), gate.options());
   const int64_t width = gate.size(1);
   with_element(gate, [&]<class E>() {
@@ -31,6 +33,7 @@ struct Swiglu : torch::autograd::Function<Swiglu> {
     return kernels::forward(gate, up);
   }
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
+    const WorkTimer timer(Work::kElementwise);
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor &gate = saved[0], &up = saved[1], dy = gradients[0].contiguous();
     const at::Tensor dgate = at::empty(gate.sizes(), gate.options()), dup = at::empty(gate.sizes(), gate.options());

@@ -3,11 +3,17 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 
+#include "core/work_timer.h"
+
 namespace moelora::nn {
 
-at::Tensor PlainLinear::forward(const at::Tensor& x) const { return at::linear(x, dense_weight(), bias()); }
+at::Tensor PlainLinear::forward(const at::Tensor& x) const {
+  const WorkTimer timer(Work::kMatrix);
+  return at::linear(x, dense_weight(), bias());
+}
 
 void PlainLinear::accumulate_input_gradient(const at::Tensor& dy, at::Tensor& dx) const {
+  const WorkTimer timer(Work::kMatrix);
   if (dx.defined()) {
     dx.addmm_(dy, dense_weight());
   } else {

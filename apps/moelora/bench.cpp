@@ -1,0 +1,134 @@
+// moelora bench train [CONFIG.yaml | --shape NAME]
+#include <ATen/Parallel.h>
+
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "bench/shapes.h"
+#include "bench/train_bench.h"
+#include "bench/workload.h"
+#include "config/enum_names.h"
+#include "config/load.h"
+#include "core/error.h"
+#include "core/suggest.h"
+#include "core/threads.h"
+#include "nn/random_weights.h"
+#include "train/setup.h"
+#include "verbs.h"
+
+namespace moelora::app {
+namespace {
+
+struct BenchTrainFlags {
+  std::string config;
+  std::string shape = "qwen2.5-0.5b";
+  std::string workload;
+  int64_t samples = 64;
+  int64_t tokens = 512;
+  bool one_task = false;
+  bench::TrainBenchOptions options;
+  bool json = false;
+};
+
+/// The flags' own run where no configuration is given: what the overrides don't say is PEFT's customary setting.
+config::RunConfig bench_config(const BenchTrainFlags& own, const std::vector<std::string>& overrides) {
+  if (!own.config.empty()) return config::load_config(own.config, overrides);
+  return config::parse_config("model: " + own.shape + "\ndata: {sources: [none]}\noutput: none\ntrain: {batch_size: 8}\n", "bench", overrides);
+}
+
+struct Prepared {
+  config::RunConfig config;
+  std::string model_name, workload_name;
+  adapters::Model model;
+  std::shared_ptr<const data::EncodedRows> rows;
+};
+
+Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& overrides) {
+  Prepared prepared{.config = bench_config(own, overrides), .model_name = own.shape, .workload_name = own.workload, .model = {}, .rows = {}};
+  const config::RunConfig& config = prepared.config;
+  if (!own.config.empty()) {
+    train::RunSetup setup = train::prepare_data(config);
+    train::load_model(setup);
+    prepared.model_name = config.model;
+    prepared.workload_name = own.config;
+    prepared.model = std::move(setup.model);
+    prepared.rows = setup.train_rows;
+    return prepared;
+  }
+  at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
+  const nn::ModelConfig shape = bench::shape(own.shape);
+  bench::Workload workload = own.workload.empty() ? bench::even_workload(own.samples, own.tokens, shape.vocab_size, config.train.seed)
+                                                  : bench::read_workload(own.workload, shape.vocab_size, config.train.seed);
+  if (own.workload.empty()) prepared.workload_name = std::to_string(own.samples) + " x " + std::to_string(own.tokens);
+  if (own.one_task) workload = bench::as_one_task(workload);
+  nn::RandomWeights weights(config.train.seed, shape.initializer_range);
+  prepared.model.decoder = std::make_unique<nn::Decoder>(shape, weights, train::compute_dtype(config.train.dtype));
+  if (config.adapter.method == config::Method::kFull) {
+    prepared.model.decoder->make_trainable();
+  } else {
+    prepared.model.adapters = std::make_unique<adapters::AdapterSet>(*prepared.model.decoder, config.adapter, workload.tasks, config.train.seed);
+  }
+  prepared.rows = workload.rows;
+  return prepared;
+}
+
+void print_table(const nlohmann::ordered_json& json) {
+  for (const auto& [key, value] : json.items()) {
+    if (value.is_object()) {
+      for (const auto& [kind, share] : value.items()) std::printf("  %-22s %10.1f %%\n", kind.c_str(), 100 * share.get<double>());
+    } else if (value.is_number_float()) {
+      std::printf("%-24s %10.3f\n", key.c_str(), value.get<double>());
+    } else {
+      std::printf("%-24s %10s\n", key.c_str(), value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+    }
+  }
+}
+
+void run_bench_train(const BenchTrainFlags& own, const std::vector<std::string>& overrides) {
+  const Prepared prepared = prepare(own, overrides);
+  const config::RunConfig& config = prepared.config;
+  nlohmann::ordered_json json = {{"model", prepared.model_name},
+                                 {"workload", prepared.workload_name},
+                                 {"method", config::name_of(config.adapter.method)},
+                                 {"dtype", prepared.model.decoder->dtype() == at::kBFloat16 ? "bf16" : "f32"},
+                                 {"batching", "packed"},
+                                 {"batch_size", config.train.batch_size},
+                                 {"tokens_per_batch", config.train.tokens_per_batch},
+                                 {"threads", at::get_num_threads()}};
+  json.update(bench::train_bench_json(bench::bench_train(prepared.model, prepared.rows, config, own.options)));
+  if (own.json) {
+    std::cout << json.dump() << "\n";
+  } else {
+    print_table(json);
+  }
+}
+
+void add_bench_train(CLI::App& bench) {
+  CLI::App* verb = add_verb(bench, "train", "optimizer steps: tokens per second, memory, and where the time goes",
+                            "moelora bench train --shape qwen2.5-0.5b --workload benchmarks/ragged.jsonl --adapter.experts 8");
+  const auto own = std::make_shared<BenchTrainFlags>();
+  verb->add_option("config", own->config, "a run's configuration; else a shape with random weights");
+  verb->add_option("--shape", own->shape, list_names(bench::shape_names()))->capture_default_str();
+  verb->add_option("--workload", own->workload, "JSON Lines of {task, prompt, answer}: lengths in tokens");
+  verb->add_option("--samples", own->samples, "without a workload: so many samples")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  verb->add_option("--tokens", own->tokens, "of so many tokens")->check(CLI::Range(2, 1 << 20))->capture_default_str();
+  verb->add_flag("--one-task", own->one_task, "all samples are of one task");
+  verb->add_option("--steps", own->options.steps, "steps that are timed")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  verb->add_option("--warmup", own->options.warmup, "steps before them")->check(CLI::Range(0, 1 << 20))->capture_default_str();
+  verb->add_flag("--products", own->options.products, "also time the step's matrix products alone");
+  verb->add_flag("--json", own->json, "print one line of JSON instead of a table");
+  verb->allow_extras();
+  verb->callback([verb, own] { run_bench_train(*own, config_overrides(*verb)); });
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, const GlobalFlags&) {
+  CLI::App* verb = add_verb(app, "bench", "speed and memory on this machine", "moelora bench train --shape qwen2.5-0.5b");
+  verb->require_subcommand(1);
+  add_bench_train(*verb);
+}
+
+}  // namespace moelora::app
