@@ -1,6 +1,7 @@
 #include "adapters/task_rows.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
 
 #include <algorithm>
 
@@ -31,6 +32,14 @@ std::vector<at::Tensor> TaskRows::differentiable() const {
 std::unique_ptr<nn::RowContext> TaskRows::with(const std::vector<at::Tensor>& replacements) const {
   auto copy = std::make_unique<TaskRows>(*this);
   if (!replacements.empty()) copy->shared_weights_ = replacements.front();
+  return copy;
+}
+
+std::unique_ptr<nn::RowContext> TaskRows::select(const at::Tensor& rows) const {
+  auto copy = std::make_unique<TaskRows>(*this);
+  for (at::Tensor* values : {&copy->tasks_, &copy->sample_keys_, &copy->positions_, &copy->shared_weights_}) {
+    if (values->defined()) *values = at::index_select(*values, 0, rows);
+  }
   return copy;
 }
 

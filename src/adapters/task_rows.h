@@ -32,6 +32,7 @@ class TaskRows : public nn::RowContext {
 
   std::vector<at::Tensor> differentiable() const override;
   std::unique_ptr<nn::RowContext> with(const std::vector<at::Tensor>& replacements) const override;
+  std::unique_ptr<nn::RowContext> select(const at::Tensor& rows) const override;
 
  private:
   at::Tensor tasks_;

@@ -1,7 +1,6 @@
 #include "generate/engine.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/index_select.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
@@ -170,12 +169,12 @@ std::vector<Completion> Engine::forward() {
   }
   const std::unique_ptr<nn::RowContext> context = model_.rows({.cu_seqlens = cu_seqlens, .tasks = tasks});
   CachedAttention attention(std::move(caches), cu_seqlens);
-  const at::Tensor hidden = model_.decoder->forward({at::tensor(ids), at::tensor(positions)}, attention, context.get());
+  const nn::ForwardOptions wanted{.wanted_rows = at::tensor(last_rows, at::kLong)};
+  const at::Tensor hidden = model_.decoder->forward({at::tensor(ids), at::tensor(positions)}, attention, context.get(), wanted);
   ++counts_.steps;
   if (answering.empty()) return {};
 
-  const at::Tensor logits =
-      model_.decoder->logits(hidden.index_select(0, at::tensor(last_rows))).to(at::kFloat).contiguous();
+  const at::Tensor logits = model_.decoder->logits(hidden).to(at::kFloat).contiguous();
   const int64_t vocabulary = logits.size(1);
   std::vector<Completion> completions;
   for (size_t i = 0; i < answering.size(); ++i) {

@@ -94,9 +94,12 @@ at::Tensor Decoder::forward(const Rows& rows, AttentionState& attention, const R
                             const ForwardOptions& options) const {
   check_rows(rows, config_);
   const auto [cos, sin] = rope_.at_positions(rows.positions, dtype_);
-  const LayerInputs inputs{cos, sin, &attention, context};
+  LayerInputs inputs{.cos = cos, .sin = sin, .attention = &attention, .context = context};
   Stream stream{.residual = at::embedding(embedding_->get(), rows.ids)};
-  for (const DecoderLayer& layer : layers_) stream = forward_layer(layer, stream, inputs, options);
+  for (const DecoderLayer& layer : layers_) {
+    if (&layer == &layers_.back()) inputs.wanted_rows = options.wanted_rows;
+    stream = forward_layer(layer, stream, inputs, options);
+  }
   return normalise(stream, *final_norm_, config_.norm_epsilon).first;
 }
 

@@ -25,6 +25,9 @@ struct Rows {
 
 struct ForwardOptions {
   bool recompute = false;  // keep only each layer's input and compute the rest again in backward
+  /// [K] int64, ascending, of the rows whose hidden state is asked for (those whose next token is supervised, or is to be generated):
+  /// the last layer computes nothing else after its keys and values. Undefined: all.
+  at::Tensor wanted_rows;
 };
 
 class Decoder {
@@ -32,7 +35,7 @@ class Decoder {
   /// Takes every weight from `source` in `dtype` (kFloat, kBFloat16; kDouble in tests).
   Decoder(ModelConfig config, WeightSource& source, at::ScalarType dtype);
 
-  /// Hidden rows after the last norm, [T, hidden_size]. Throws Error (kLimit) on a position beyond the model's context and
+  /// Hidden rows after the last norm, [T, hidden_size], or [K, hidden_size] of the wanted ones. Throws Error (kLimit) on a position beyond the model's context and
   /// Error (kData) on a token id outside the vocabulary.
   at::Tensor forward(const Rows& rows, AttentionState& attention, const RowContext* context,
                      const ForwardOptions& options = {}) const;

@@ -1,5 +1,7 @@
 #include "nn/decoder_layer.h"
 
+#include <ATen/ops/index_select.h>
+
 #include <cmath>
 
 #include "kernels/rms_norm.h"
@@ -15,9 +17,18 @@ std::pair<at::Tensor, at::Tensor> normalise(const Stream& stream, const Weight& 
 
 Stream DecoderLayer::forward(const ModelConfig& config, const Stream& stream, const LayerInputs& inputs) const {
   const auto [attention_input, before_attention] = normalise(stream, *input_norm, config.norm_epsilon);
-  const Stream middle{before_attention, attention(config, attention_input, inputs)};
+  at::Tensor gathered = attention(config, attention_input, inputs), residual = before_attention;
+  const RowContext* context = inputs.context;
+  std::unique_ptr<RowContext> of_wanted;
+  if (inputs.wanted_rows.defined()) {
+    gathered = at::index_select(gathered, 0, inputs.wanted_rows);
+    residual = at::index_select(residual, 0, inputs.wanted_rows);
+    if (context) of_wanted = context->select(inputs.wanted_rows);
+    context = of_wanted.get();
+  }
+  const Stream middle{residual, o->forward(gathered, context)[0]};
   const auto [mlp_input, before_mlp] = normalise(middle, *post_attention_norm, config.norm_epsilon);
-  return {before_mlp, mlp(mlp_input, inputs)};
+  return {before_mlp, mlp(mlp_input, context)};
 }
 
 at::Tensor DecoderLayer::attention(const ModelConfig& config, const at::Tensor& x, const LayerInputs& inputs) const {
@@ -34,13 +45,12 @@ at::Tensor DecoderLayer::attention(const ModelConfig& config, const at::Tensor& 
   k = kernels::rope(k, inputs.cos, inputs.sin);
   const kernels::AttentionOptions options{.scale = 1.0 / std::sqrt(static_cast<double>(config.head_dim)),
                                           .window = config.windows[index]};
-  const at::Tensor mixed = inputs.attention->attend(index, q, k, v, options);
-  return o->forward(mixed.reshape({rows, config.heads * config.head_dim}), inputs.context)[0];
+  return inputs.attention->attend(index, q, k, v, options).reshape({rows, config.heads * config.head_dim});
 }
 
-at::Tensor DecoderLayer::mlp(const at::Tensor& x, const LayerInputs& inputs) const {
-  const std::vector<at::Tensor> gate_and_up = gate_up->forward(x, inputs.context);
-  return down->forward(kernels::swiglu(gate_and_up[0], gate_and_up[1]), inputs.context)[0];
+at::Tensor DecoderLayer::mlp(const at::Tensor& x, const RowContext* context) const {
+  const std::vector<at::Tensor> gate_and_up = gate_up->forward(x, context);
+  return down->forward(kernels::swiglu(gate_and_up[0], gate_and_up[1]), context)[0];
 }
 
 }  // namespace moelora::nn

@@ -19,6 +19,7 @@ struct LayerInputs {
   at::Tensor sin;               // [T, head_dim / 2] float32
   AttentionState* attention = nullptr;
   const RowContext* context = nullptr;  // may be null
+  at::Tensor wanted_rows;  // [K] int64: the only rows needed after attention (of the last layer); undefined: all
 };
 
 /// The residual stream between two layers, its last addition still to be made: the next norm makes it in the same pass.
@@ -41,11 +42,13 @@ struct DecoderLayer {
   std::unique_ptr<Projection> gate_up;  // gate_proj, up_proj
   std::unique_ptr<Projection> down;     // down_proj
 
+  /// The stream after this layer, of the wanted rows alone where some are named.
   Stream forward(const ModelConfig& config, const Stream& stream, const LayerInputs& inputs) const;
 
  private:
+  /// What the heads gather, before o_proj: [T, heads * head_dim].
   at::Tensor attention(const ModelConfig& config, const at::Tensor& x, const LayerInputs& inputs) const;
-  at::Tensor mlp(const at::Tensor& x, const LayerInputs& inputs) const;
+  at::Tensor mlp(const at::Tensor& x, const RowContext* context) const;
 };
 
 }  // namespace moelora::nn

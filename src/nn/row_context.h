@@ -18,6 +18,9 @@ class RowContext {
 
   /// The same context with those tensors, in that order, replaced.
   virtual std::unique_ptr<RowContext> with(const std::vector<at::Tensor>& replacements) const = 0;
+
+  /// The context of some of the rows, in the order of `rows` [K] int64; differentiable where this one is.
+  virtual std::unique_ptr<RowContext> select(const at::Tensor& rows) const = 0;
 };
 
 }  // namespace moelora::nn

@@ -2,7 +2,6 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/index_select.h>
 
 #include <cmath>
 #include <memory>
@@ -33,11 +32,10 @@ Forward forward(const adapters::Model& model, const data::PackedBatch& pack, con
   }
   Forward pass{model.rows(tasks), std::make_unique<nn::PackedAttention>(pack.cu_seqlens), {}};
   const at::Tensor hidden = model.decoder->forward({view(pack.ids), view(pack.positions)}, *pass.attention, pass.context.get(),
-                                                   {.recompute = options.recompute});
+                                                   {.recompute = options.recompute, .wanted_rows = view(pack.supervised_rows)});
   const at::Tensor weights =
       at::from_blob(const_cast<float*>(pack.weights.data()), {static_cast<int64_t>(pack.weights.size())}, at::kFloat);
-  const at::Tensor supervised = at::index_select(hidden, 0, view(pack.supervised_rows));
-  pass.loss = kernels::supervised_cross_entropy(supervised, model.decoder->head(), view(pack.targets), weights);
+  pass.loss = kernels::supervised_cross_entropy(hidden, model.decoder->head(), view(pack.targets), weights);
   return pass;
 }
 

@@ -49,7 +49,11 @@ TEST_P(LoraParity, LogitsLossAndGradientsEqualPeft) {
     const at::Tensor hidden = decoder.forward(batch.rows(), attention, rows.get(), {.recompute = recompute});
     EXPECT_LT(largest_difference(decoder.logits(hidden), expected["logits"]), 1e-4);
     EXPECT_LT(largest_difference(decoder.logits(hidden), expected["logits"]), 1e-3 * expected["effect"].item<double>());
-    const at::Tensor loss = batch.loss(decoder, hidden);
+    // As training computes it: the last layer on the supervised rows alone.
+    nn::PackedAttention again(cu_seqlens);
+    const at::Tensor supervised =
+        decoder.forward(batch.rows(), again, rows.get(), {.recompute = recompute, .wanted_rows = batch.supervised_rows()});
+    const at::Tensor loss = batch.loss(decoder, supervised);
     EXPECT_NEAR(loss.item<double>(), expected["loss_f64"].item<double>(), 1e-5);
     loss.backward();
     for (const auto& [name, master] : adapters.parameters()) {

@@ -59,7 +59,11 @@ TEST_P(MoeloraParity, LogitsLossGateAndGradientsEqualTheEquation) {
     nn::PackedAttention attention(cu_seqlens);
     const at::Tensor hidden = decoder.forward(batch.rows(), attention, rows.get(), {.recompute = recompute});
     EXPECT_LT(largest_difference(decoder.logits(hidden), expected["logits"]), 1e-4);
-    const at::Tensor loss = batch.loss(decoder, hidden);
+    // As training computes it: the last layer on the supervised rows alone.
+    nn::PackedAttention again(cu_seqlens);
+    const at::Tensor supervised =
+        decoder.forward(batch.rows(), again, rows.get(), {.recompute = recompute, .wanted_rows = batch.supervised_rows()});
+    const at::Tensor loss = batch.loss(decoder, supervised);
     EXPECT_NEAR(loss.item<double>(), expected["loss"].item<double>(), 1e-5);
 
     const at::Tensor weights = expected["gate.weights"];

@@ -32,6 +32,17 @@ TEST_P(DecoderParity, LogitsAndLossEqualTransformers) {
   EXPECT_NEAR(batch.loss(decoder, hidden).item<double>(), expected["loss_f64"].item<double>(), 1e-5);
 }
 
+TEST_P(DecoderParity, WantedRowsAreThoseOfTheWholeBatch) {
+  const at::NoGradGuard no_grad;
+  const Decoder decoder = load_decoder(family() + "/f32", at::kFloat);
+  const FixtureBatch batch(batch_folder());
+  PackedAttention attention(batch.cu_seqlens());
+  const at::Tensor all = decoder.forward(batch.rows(), attention, nullptr).index_select(0, batch.supervised_rows());
+  const at::Tensor wanted = decoder.forward(batch.rows(), attention, nullptr, {.wanted_rows = batch.supervised_rows()});
+  EXPECT_EQ(wanted.sizes(), all.sizes());
+  EXPECT_LT(relative_difference(wanted, all), 1e-6);
+}
+
 TEST_P(DecoderParity, ShardedModelGivesTheSameBits) {
   const at::NoGradGuard no_grad;
   const FixtureBatch batch(batch_folder());
@@ -66,11 +77,12 @@ TEST_P(DecoderParity, BFloat16ComputationStaysNearFloat32) {
 TEST_P(DecoderParity, GradientOfEveryBaseParameterEqualsTransformers) {
   const FixtureBatch batch(batch_folder());
   const Oracle expected(batch_folder() + "/expected.safetensors");
-  for (const bool recompute : {false, true}) {
+  for (const ForwardOptions& options : {ForwardOptions{}, ForwardOptions{.recompute = true}, ForwardOptions{.wanted_rows = batch.supervised_rows()},
+                                        ForwardOptions{.recompute = true, .wanted_rows = batch.supervised_rows()}}) {
     Decoder decoder = load_decoder(family() + "/f32", at::kFloat);
     decoder.make_trainable();
     PackedAttention attention(batch.cu_seqlens());
-    batch.loss(decoder, decoder.forward(batch.rows(), attention, nullptr, {.recompute = recompute})).backward();
+    batch.loss(decoder, decoder.forward(batch.rows(), attention, nullptr, options)).backward();
     for (const WeightPtr& weight : decoder.weights()) {
       EXPECT_LT(relative_difference(weight->stored().grad(), expected["grad." + weight->name()]), 1e-4) << weight->name();
     }

@@ -43,9 +43,13 @@ struct FixtureBatch {
   std::vector<int64_t> cu_seqlens() const { return values(inputs["cu_seqlens"]); }
   std::vector<int64_t> tasks() const { return values(inputs["tasks"]); }
 
+  at::Tensor supervised_rows() const { return inputs["supervised_rows"]; }
+
+  /// hidden [T, H] of all rows, or [K, H] where the forward pass was asked for the supervised ones alone.
   at::Tensor loss(const nn::Decoder& decoder, const at::Tensor& hidden) const {
-    return kernels::supervised_cross_entropy(hidden.index_select(0, inputs["supervised_rows"]), decoder.head(), inputs["targets"],
-                                             inputs["weights"]).loss;
+    const bool all = hidden.size(0) == inputs["ids"].size(0);
+    return kernels::supervised_cross_entropy(all ? hidden.index_select(0, supervised_rows()) : hidden, decoder.head(),
+                                             inputs["targets"], inputs["weights"]).loss;
   }
 };
 
