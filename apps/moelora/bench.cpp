@@ -1,11 +1,13 @@
-// moelora bench train [CONFIG.yaml | --shape NAME]
+// moelora bench train [CONFIG.yaml | --shape NAME], moelora bench generate --shape NAME
 #include <ATen/Parallel.h>
 
 #include <cstdio>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 
+#include "bench/generate_bench.h"
 #include "bench/shapes.h"
 #include "bench/train_bench.h"
 #include "bench/workload.h"
@@ -74,6 +76,23 @@ Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& ove
   return prepared;
 }
 
+/// Gives two decoders one copy of the weights.
+class SharedWeights : public nn::WeightSource {
+ public:
+  explicit SharedWeights(nn::WeightSource& source) : source_(source) {}
+
+  bool contains(const std::string& name) const override { return source_.contains(name); }
+  at::Tensor load(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype) override {
+    at::Tensor& weight = loaded_[name];
+    if (!weight.defined()) weight = source_.load(name, shape, dtype);
+    return weight;
+  }
+
+ private:
+  nn::WeightSource& source_;
+  std::map<std::string, at::Tensor> loaded_;
+};
+
 void print_table(const nlohmann::ordered_json& json) {
   for (const auto& [key, value] : json.items()) {
     if (value.is_object()) {
@@ -105,6 +124,49 @@ void run_bench_train(const BenchTrainFlags& own, const std::vector<std::string>&
   }
 }
 
+struct BenchGenerateFlags {
+  std::string shape = "qwen2.5-0.5b";
+  bench::GenerateBenchOptions options;
+  bool json = false;
+};
+
+void run_bench_generate(const BenchGenerateFlags& own, const std::vector<std::string>& overrides) {
+  const config::RunConfig config = bench_config({.shape = own.shape}, overrides);
+  at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
+  const nn::ModelConfig shape = bench::shape(own.shape);
+  const at::ScalarType dtype = train::compute_dtype(config.train.dtype);
+  nn::RandomWeights weights(config.train.seed, shape.initializer_range);
+  SharedWeights shared(weights);
+  const adapters::Model base{.decoder = std::make_unique<nn::Decoder>(shape, shared, dtype), .adapters = nullptr};
+  adapters::Model adapted{.decoder = std::make_unique<nn::Decoder>(shape, shared, dtype), .adapters = nullptr};
+  std::vector<std::string> tasks;
+  for (int64_t i = 0; i < own.options.batch_size; ++i) tasks.push_back("task" + std::to_string(i));
+  adapted.adapters = std::make_unique<adapters::AdapterSet>(*adapted.decoder, config.adapter, tasks, config.train.seed);
+  nlohmann::ordered_json json = {{"model", own.shape},
+                                 {"dtype", dtype == at::kBFloat16 ? "bf16" : "f32"},
+                                 {"threads", at::get_num_threads()}};
+  json.update(bench::generate_bench_json(bench::bench_generate(adapted, base, own.options), own.options));
+  if (own.json) {
+    std::cout << json.dump() << "\n";
+  } else {
+    print_table(json);
+  }
+}
+
+void add_bench_generate(CLI::App& bench) {
+  CLI::App* verb = add_verb(bench, "generate", "reading prompts and writing answers of mixed tasks, beside the bare base and the memory's limit",
+                            "moelora bench generate --shape qwen2.5-0.5b --batch-size 8");
+  const auto own = std::make_shared<BenchGenerateFlags>();
+  verb->add_option("--shape", own->shape, list_names(bench::shape_names()))->capture_default_str();
+  verb->add_option("--batch-size", own->options.batch_size, "sequences decoded together, each of a task of its own")->check(CLI::Range(1, 1 << 12))->capture_default_str();
+  verb->add_option("--prompt-tokens", own->options.prompt_tokens, "of each prompt")->check(CLI::Range(1, 1 << 14))->capture_default_str();
+  verb->add_option("--new-tokens", own->options.new_tokens, "of each answer")->check(CLI::Range(2, 1 << 14))->capture_default_str();
+  verb->add_option("--pairs", own->options.pairs, "times that adapters and bare base are run, in turns")->check(CLI::Range(1, 1 << 10))->capture_default_str();
+  verb->add_flag("--json", own->json, "print one line of JSON instead of a table");
+  verb->allow_extras();
+  verb->callback([verb, own] { run_bench_generate(*own, config_overrides(*verb)); });
+}
+
 void add_bench_train(CLI::App& bench) {
   CLI::App* verb = add_verb(bench, "train", "optimizer steps: tokens per second, memory, and where the time goes",
                             "moelora bench train --shape qwen2.5-0.5b --workload benchmarks/ragged.jsonl --adapter.experts 8");
@@ -129,6 +191,7 @@ void add_bench(CLI::App& app, const GlobalFlags&) {
   CLI::App* verb = add_verb(app, "bench", "speed and memory on this machine", "moelora bench train --shape qwen2.5-0.5b");
   verb->require_subcommand(1);
   add_bench_train(*verb);
+  add_bench_generate(*verb);
 }
 
 }  // namespace moelora::app

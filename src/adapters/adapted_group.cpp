@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "core/work_timer.h"
+#include "kernels/few_rows.h"
 #include "kernels/row_scale.h"
 
 namespace moelora::adapters {
@@ -30,14 +31,20 @@ variable_list AdaptedGroup::forward(AutogradContext* context, const at::Tensor& 
   const AdaptedProjection& p = *projection;
   const int64_t rank = p.options_.rank;
   const at::Tensor dropped = drop(x, p.options_.dropout, rows->sample_keys(), rows->positions());
-  const at::Tensor z = at::mm(dropped, p.stack_compute_.t());  // [T, n R]
+  const bool few = kernels::takes_few_rows(dropped, p.stack_compute_);  // decoding
+  const at::Tensor z = few ? kernels::few_rows_linear(dropped, p.stack_compute_, {}) : at::mm(dropped, p.stack_compute_.t());  // [T, n R]
   const at::Tensor scaled = weights ? weights->mul(p.options_.scale) : at::Tensor();
   const at::Tensor u = scaled.defined() ? kernels::row_scale(z, scaled) : z.mul(p.options_.scale);
 
   variable_list outputs;
   for (const nn::Member& member : p.members()) outputs.push_back(member.base->forward(x));
   for (size_t i = 0; i < p.adapters_.size(); ++i) {
-    outputs[p.adapters_[i].member].addmm_(u.narrow(1, i * rank, rank), p.b_compute_[i].t());
+    const at::Tensor u_i = u.narrow(1, i * rank, rank);
+    if (few) {
+      kernels::few_rows_add(u_i, p.b_compute_[i], outputs[p.adapters_[i].member]);
+    } else {
+      outputs[p.adapters_[i].member].addmm_(u_i, p.b_compute_[i].t());
+    }
   }
   context->save_for_backward({x, z, scaled, rows->sample_keys(), rows->positions()});
   context->saved_data["projection"] = reinterpret_cast<int64_t>(projection);

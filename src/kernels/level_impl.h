@@ -3,6 +3,7 @@
 
 #include "kernels/attention_backward.h"
 #include "kernels/attention_forward.h"
+#include "kernels/few_rows_impl.h"
 #include "kernels/passes_impl.h"
 
 namespace moelora::kernels {
@@ -30,6 +31,7 @@ constexpr Passes<E> make_passes() {
       .attention_backward_scratch_bytes = Backward::backward_scratch_bytes,
       .attention_padded_size = Backward::padded,
       .attention_padded_rows = Backward::padded_rows,
+      .few_rows = few_rows<E>,
       .narrow = narrow<E>,
   };
 }

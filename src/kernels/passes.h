@@ -110,6 +110,10 @@ struct Passes {
   int64_t (*attention_padded_size)(int64_t head_size);
   int64_t (*attention_padded_rows)(int64_t n);
 
+  /// y [rows, outs] = x w^T + bias (may be null), or y += x w^T where `add`; rows <= 8, w [outs, in].
+  void (*few_rows)(const E* x, int64_t x_stride, int64_t rows, const E* w, int64_t w_stride, int64_t in, const E* bias,
+                   E* y, int64_t y_stride, int64_t outs, bool add);
+
   /// y[i] = E(x[i]) for a block of rows, x with its own stride.
   void (*narrow)(const C* x, int64_t x_stride, E* y, int64_t y_stride, int64_t rows, int64_t width);
 };

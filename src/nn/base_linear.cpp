@@ -4,12 +4,15 @@
 #include <ATen/ops/mm.h>
 
 #include "core/work_timer.h"
+#include "kernels/few_rows.h"
 
 namespace moelora::nn {
 
 at::Tensor PlainLinear::forward(const at::Tensor& x) const {
   const WorkTimer timer(Work::kMatrix);
-  return at::linear(x, dense_weight(), bias());
+  const at::Tensor weight = dense_weight(), added = bias();
+  if (kernels::takes_few_rows(x, weight)) return kernels::few_rows_linear(x, weight, added);
+  return at::linear(x, weight, added);
 }
 
 void PlainLinear::accumulate_input_gradient(const at::Tensor& dy, at::Tensor& dx) const {

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "core/error.h"
+#include "kernels/few_rows.h"
 #include "nn/recompute.h"
 
 namespace moelora::nn {
@@ -124,7 +125,10 @@ Stream Decoder::forward_layer(const DecoderLayer& layer, const Stream& stream, c
   return {out[0], out[1]};
 }
 
-at::Tensor Decoder::logits(const at::Tensor& hidden) const { return at::linear(hidden, head_->get()); }
+at::Tensor Decoder::logits(const at::Tensor& hidden) const {
+  const at::Tensor head = head_->get();
+  return kernels::takes_few_rows(hidden, head) ? kernels::few_rows_linear(hidden, head, {}) : at::linear(hidden, head);
+}
 
 void Decoder::for_each_projection(const std::function<void(std::unique_ptr<Projection>&)>& visit) {
   for (DecoderLayer& layer : layers_) {

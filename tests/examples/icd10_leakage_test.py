@@ -83,7 +83,7 @@ class Leakage(unittest.TestCase):
 
     def test_abbreviated_parts_of_other_tasks_use_no_form_of_the_other_side(self):
         parts = {
-            "normalise": lambda text: text.split("\nAmong:")[0].removeprefix("Name: "),
+            "normalise": lambda text: text.rpartition("\nName: ")[2],
             "report": lambda text: text.split("\nNew: ")[1],
             "dialogue": lambda text: text.split("\nAsk: ")[1],
         }

@@ -28,6 +28,8 @@ def arguments():
     parser.add_argument("--logits", required=True)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="of the base in PEFT")
     parser.add_argument("--tolerance", type=float, default=1e-4, help="largest |difference| (default %(default)s)")
+    parser.add_argument("--relative-tolerance", type=float, default=1.0,
+                        help="largest ‖difference‖ / ‖logits‖, for dtypes whose own rounding exceeds any |difference| (default: not asked)")
     parser.add_argument("--share-of-effect", type=float, default=1e-3,
                         help="largest |difference| / largest |with - without adapter| (default %(default)s)")
     parser.add_argument("--smallest-effect", type=float, default=1e-2,
@@ -58,11 +60,12 @@ def main():
         sys.exit(f"{options.logits}: logits {list(ours.shape)}, PEFT's are {list(theirs.shape)}")
 
     difference = (ours - theirs).abs().max().item()
+    relative = ((ours - theirs).norm() / theirs.norm()).item()
     effect = (theirs - without).abs().max().item()
     # Written so that a NaN anywhere fails.
-    passed = (difference <= options.tolerance and effect >= options.smallest_effect
+    passed = (difference <= options.tolerance and relative <= options.relative_tolerance and effect >= options.smallest_effect
               and difference <= options.share_of_effect * effect)
-    print(json.dumps({"passed": passed, "max_difference": difference, "effect": effect,
+    print(json.dumps({"passed": passed, "max_difference": difference, "relative": relative, "effect": effect,
                       "share_of_effect": difference / effect if effect else None,
                       "tokens": ours.shape[0], "dtype": options.dtype}))
     sys.exit(0 if passed else 1)

@@ -3,7 +3,8 @@
   python tests/interop/qwen_shaped_check.py --program moelora --run-logits run_logits [--steps 10] [--keep DIR]
 
 Random weights, the real tokenizer, the lengths and tasks of benchmarks/workloads/ragged.jsonl. Ends with 1 where training takes more memory,
-or where PEFT's logits differ by more than 1e-4 (float32) or 2e-2 (bfloat16).
+or where PEFT's logits differ by more than 1e-4 (float32), or by 2e-2 of
+their norm (bfloat16; PEFT computes in float32 both times).
 """
 import argparse
 import json
@@ -82,10 +83,11 @@ def main():
         draw = torch.Generator().manual_seed(3)
         lengths = torch.tensor([0, 37, 12, 51])
         save_file({"ids": torch.randint(0, 150000, (int(lengths.sum()),), generator=draw), "cu_seqlens": lengths.cumsum(0)}, folder / "prompts.safetensors")
-        for dtype, tolerance, share in (("float32", 1e-4, 1e-3), ("bfloat16", 2e-2, 1.0)):
+        # bfloat16 against PEFT in float32: PEFT's own bfloat16 is as far from that as ours, and the worst of fifteen million logits says little.
+        for dtype, tolerance in (("float32", ["--tolerance", 1e-4]), ("bfloat16", ["--tolerance", 0.2, "--share-of-effect", 1, "--relative-tolerance", 2e-2])):
             run(options.run_logits, output, model, "report", folder / "prompts.safetensors", folder / "logits.safetensors", dtype)
             run(sys.executable, "-B", ROOT / "tests/interop/check_peft.py", "--base", model, "--adapter", folder / "peft/report", "--prompts", folder / "prompts.safetensors",
-                "--logits", folder / "logits.safetensors", "--dtype", dtype, "--tolerance", tolerance, "--share-of-effect", share)
+                "--logits", folder / "logits.safetensors", "--dtype", "float32", *tolerance)
 
 
 if __name__ == "__main__":

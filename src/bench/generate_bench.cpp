@@ -1,0 +1,111 @@
+#include "bench/generate_bench.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "bench/stopwatch.h"
+#include "core/random.h"
+#include "generate/engine.h"
+
+namespace moelora::bench {
+namespace {
+
+std::vector<generate::Request> requests(const adapters::Model& model, const GenerateBenchOptions& options) {
+  const int64_t tasks = model.adapters ? static_cast<int64_t>(model.adapters->tasks().size()) : 1;
+  std::vector<generate::Request> all(options.batch_size);
+  for (int64_t i = 0; i < options.batch_size; ++i) {
+    Random random(1, RandomStream::kData, static_cast<uint64_t>(i));
+    all[i] = {.id = i, .task = i % tasks, .max_new_tokens = options.new_tokens};
+    for (int64_t t = 0; t < options.prompt_tokens; ++t) {
+      all[i].prompt.push_back(static_cast<int32_t>(random.below(model.decoder->config().vocab_size)));
+    }
+  }
+  return all;
+}
+
+/// Prompts are read in the first step, which also writes each sequence's first token; every later step writes one more.
+GenerateRate run(const adapters::Model& model, const GenerateBenchOptions& options) {
+  generate::Engine engine(model, {.batch_size = options.batch_size, .tokens_per_step = options.batch_size * options.prompt_tokens});
+  for (generate::Request& request : requests(model, options)) engine.submit(std::move(request));
+  const Stopwatch prefill;
+  engine.step();
+  const double prefill_seconds = prefill.seconds();
+  const Stopwatch decode;
+  while (!engine.idle()) engine.step();
+  const double decode_seconds = decode.seconds();
+  return {static_cast<double>(options.batch_size * options.prompt_tokens) / prefill_seconds,
+          static_cast<double>(options.batch_size * (options.new_tokens - 1)) / decode_seconds};
+}
+
+double median(std::vector<double> values) {
+  std::ranges::nth_element(values, values.begin() + static_cast<int64_t>(values.size() / 2));
+  return values[values.size() / 2];
+}
+
+/// GB/s of the best of several sums over 1 GiB, in wide strides so that the sum isn't the limit.
+double read_rate() {
+  constexpr int64_t kWords = int64_t{1} << 27;
+  const std::vector<uint64_t> memory(kWords, 1);
+  std::atomic<uint64_t> sink{0};
+  double best = 0;
+  for (int repeat = 0; repeat < 5; ++repeat) {
+    const Stopwatch watch;
+    at::parallel_for(0, kWords / 64, 1, [&](int64_t begin, int64_t end) {
+      uint64_t sums[8] = {};
+      for (int64_t i = begin * 64; i < end * 64; i += 8) {
+        for (int lane = 0; lane < 8; ++lane) sums[lane] += memory[i + lane];
+      }
+      for (const uint64_t sum : sums) sink += sum;
+    });
+    best = std::max(best, 8e-9 * static_cast<double>(kWords) / watch.seconds());
+  }
+  return best;
+}
+
+double weight_gb(nn::Decoder& decoder) {
+  double bytes = static_cast<double>(decoder.head().nbytes());
+  decoder.for_each_projection([&](std::unique_ptr<nn::Projection>& projection) {
+    for (const nn::Member& member : projection->members()) bytes += static_cast<double>(member.base->dense_weight().nbytes());
+  });
+  return 1e-9 * bytes;
+}
+
+}  // namespace
+
+GenerateBench bench_generate(const adapters::Model& adapted, const adapters::Model& base, const GenerateBenchOptions& options) {
+  GenerateBench bench;
+  bench.read_gb_per_s = read_rate();
+  bench.weight_gb = weight_gb(*base.decoder);
+  std::vector<double> prefill[2], decode[2], slower;
+  for (int64_t pair = 0; pair < options.pairs; ++pair) {
+    const GenerateRate with = run(adapted, options), without = run(base, options);
+    prefill[0].push_back(with.prefill_tokens_per_s);
+    prefill[1].push_back(without.prefill_tokens_per_s);
+    decode[0].push_back(with.decode_tokens_per_s);
+    decode[1].push_back(without.decode_tokens_per_s);
+    slower.push_back(without.decode_tokens_per_s / with.decode_tokens_per_s - 1);
+  }
+  bench.adapted = {median(prefill[0]), median(decode[0])};
+  bench.base = {median(prefill[1]), median(decode[1])};
+  bench.slower_than_base = median(slower);
+  return bench;
+}
+
+nlohmann::ordered_json generate_bench_json(const GenerateBench& bench, const GenerateBenchOptions& options) {
+  const double steps_per_s = bench.adapted.decode_tokens_per_s / static_cast<double>(options.batch_size);
+  return {{"batch_size", options.batch_size},
+          {"prompt_tokens", options.prompt_tokens},
+          {"new_tokens", options.new_tokens},
+          {"prefill_tokens_per_s", bench.adapted.prefill_tokens_per_s},
+          {"decode_tokens_per_s", bench.adapted.decode_tokens_per_s},
+          {"base_prefill_tokens_per_s", bench.base.prefill_tokens_per_s},
+          {"base_decode_tokens_per_s", bench.base.decode_tokens_per_s},
+          {"slower_than_base", bench.slower_than_base},
+          {"memory_read_gb_per_s", bench.read_gb_per_s},
+          {"weight_gb", bench.weight_gb},
+          {"of_memory_limit", steps_per_s / bench.limit_steps_per_s()}};
+}
+
+}  // namespace moelora::bench

@@ -1,0 +1,109 @@
+// The pass of few_rows.h: each weight row is read once and multiplied with every row of x.
+#pragma once
+
+#include "kernels/simd.h"
+
+namespace moelora::kernels {
+namespace {
+
+/// How a stretch of kStep products is added to a vector of sums: by the instruction for pairs of bf16 where there is one.
+template <class E>
+struct Products {
+  using C = Compute<E>;
+  using Operand = Vec<C>;
+  static constexpr int64_t kStep = kLanes<C>;
+  static MOELORA_INLINE Operand load_operand(const E* p) { return load(p); }
+  static MOELORA_INLINE Vec<C> add(Vec<C> sum, Operand a, Operand b) { return sum + a * b; }
+};
+#if defined(__AVX512BF16__)
+template <>
+struct Products<Bf16> {
+  using Operand = __m512bh;
+  static constexpr int64_t kStep = 32;
+  static MOELORA_INLINE Operand load_operand(const Bf16* p) { return bits_as<__m512bh>(_mm512_loadu_si512(p)); }
+  static MOELORA_INLINE Vec<float> add(Vec<float> sum, Operand a, Operand b) { return _mm512_dpbf16_ps(sum, a, b); }
+};
+#endif
+
+/// The next stretch at p, zeros past its end.
+template <class E>
+MOELORA_INLINE typename Products<E>::Operand tail_operand(const E* p, int64_t left) {
+  E buffer[Products<E>::kStep] = {};
+  std::memcpy(buffer, p, static_cast<size_t>(left) * sizeof(E));
+  return Products<E>::load_operand(buffer);
+}
+
+/// kOuts weight rows with kRows rows of x.
+template <class E, int kRows, int kOuts>
+void few_rows_block(const E* x, int64_t x_stride, const E* w, int64_t w_stride, int64_t in, const E* bias, E* y,
+                    int64_t y_stride, bool add) {
+  using C = Compute<E>;
+  using P = Products<E>;
+  Vec<C> sums[kOuts][kRows] = {};
+  const auto multiply = [&](auto operand_at) __attribute__((always_inline)) {
+    typename P::Operand weights[kOuts];
+#pragma GCC unroll 8
+    for (int o = 0; o < kOuts; ++o) weights[o] = operand_at(w + o * w_stride);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const typename P::Operand row = operand_at(x + r * x_stride);
+#pragma GCC unroll 8
+      for (int o = 0; o < kOuts; ++o) sums[o][r] = P::add(sums[o][r], weights[o], row);
+    }
+  };
+  int64_t i = 0;
+  for (; i + P::kStep <= in; i += P::kStep) {
+    multiply([i](const E* p) __attribute__((always_inline)) { return P::load_operand(p + i); });
+  }
+  if (i < in) multiply([i, in](const E* p) __attribute__((always_inline)) { return tail_operand(p + i, in - i); });
+  for (int r = 0; r < kRows; ++r) {
+    for (int o = 0; o < kOuts; ++o) {
+      C sum = sum_of<C>(sums[o][r]);
+      if (bias) sum += to_compute(bias[o]);
+      E& to = y[r * y_stride + o];
+      if (add) sum += to_compute(to);
+      if constexpr (sizeof(E) == 2) {
+        E lanes[kLanes<float>];
+        store(lanes, splat(sum));
+        to = lanes[0];
+      } else {
+        to = sum;
+      }
+    }
+  }
+}
+
+template <class E, int kRows>
+void few_rows_of(const E* x, int64_t x_stride, const E* w, int64_t w_stride, int64_t in, const E* bias, E* y,
+                 int64_t y_stride, int64_t outs, bool add) {
+  constexpr int kOuts = kVectorBytes == 64 ? (kRows <= 4 ? 4 : 2) : (kRows <= 2 ? 4 : 1);  // sums stay in registers
+  int64_t o = 0;
+  for (; o + kOuts <= outs; o += kOuts) {
+    few_rows_block<E, kRows, kOuts>(x, x_stride, w + o * w_stride, w_stride, in, bias ? bias + o : nullptr, y + o, y_stride, add);
+  }
+  for (; o < outs; ++o) {
+    few_rows_block<E, kRows, 1>(x, x_stride, w + o * w_stride, w_stride, in, bias ? bias + o : nullptr, y + o, y_stride, add);
+  }
+}
+
+template <class E>
+void few_rows(const E* x, int64_t x_stride, int64_t rows, const E* w, int64_t w_stride, int64_t in, const E* bias, E* y,
+              int64_t y_stride, int64_t outs, bool add) {
+  const auto run = [&]<int kRows>(std::integral_constant<int, kRows>) {
+    few_rows_of<E, kRows>(x, x_stride, w, w_stride, in, bias, y, y_stride, outs, add);
+  };
+  switch (rows) {
+    case 1: return run(std::integral_constant<int, 1>());
+    case 2: return run(std::integral_constant<int, 2>());
+    case 3: return run(std::integral_constant<int, 3>());
+    case 4: return run(std::integral_constant<int, 4>());
+    case 5: return run(std::integral_constant<int, 5>());
+    case 6: return run(std::integral_constant<int, 6>());
+    case 7: return run(std::integral_constant<int, 7>());
+    case 8: return run(std::integral_constant<int, 8>());
+    default: return;  // no rows
+  }
+}
+
+}  // namespace
+}  // namespace moelora::kernels
