@@ -1,6 +1,8 @@
 // The pass of few_rows.h: each weight row is read once and multiplied with every row of x.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/simd.h"
 
 namespace moelora::kernels {
@@ -25,12 +27,28 @@ struct Products<Bf16> {
 };
 #endif
 
-/// The next stretch at p, zeros past its end.
+/// The next stretch at p, zeros past its end: 0 < left < kStep.
 template <class E>
 MOELORA_INLINE typename Products<E>::Operand tail_operand(const E* p, int64_t left) {
+#if defined(__AVX512BF16__)
+  if constexpr (std::is_same_v<E, Bf16>) {  // an adapter's B has a row of the rank's length: always this
+    return bits_as<__m512bh>(_mm512_maskz_loadu_epi16(static_cast<__mmask32>((1u << left) - 1), p));
+  }
+#endif
   E buffer[Products<E>::kStep] = {};
   std::memcpy(buffer, p, static_cast<size_t>(left) * sizeof(E));
   return Products<E>::load_operand(buffer);
+}
+
+/// To nearest even, NaN stays NaN: a vector's store would be waited for.
+template <class E>
+MOELORA_INLINE E rounded(Compute<E> x) {
+  if constexpr (std::is_same_v<E, Bf16>) {
+    const uint32_t u = bits_as<uint32_t>(x);
+    return {static_cast<uint16_t>(x == x ? (u + 0x7fffu + ((u >> 16) & 1u)) >> 16 : 0x7fc0u)};
+  } else {
+    return x;
+  }
 }
 
 /// kOuts weight rows with kRows rows of x.
@@ -56,19 +74,15 @@ void few_rows_block(const E* x, int64_t x_stride, const E* w, int64_t w_stride, 
     multiply([i](const E* p) __attribute__((always_inline)) { return P::load_operand(p + i); });
   }
   if (i < in) multiply([i, in](const E* p) __attribute__((always_inline)) { return tail_operand(p + i, in - i); });
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-    for (int o = 0; o < kOuts; ++o) {
+#pragma GCC unroll 8
+    for (int o = 0; o < kOuts; ++o) {  // unrolled, or the sums would lie in memory all the time
       C sum = sum_of<C>(sums[o][r]);
       if (bias) sum += to_compute(bias[o]);
       E& to = y[r * y_stride + o];
       if (add) sum += to_compute(to);
-      if constexpr (sizeof(E) == 2) {
-        E lanes[kLanes<float>];
-        store(lanes, splat(sum));
-        to = lanes[0];
-      } else {
-        to = sum;
-      }
+      to = rounded<E>(sum);
     }
   }
 }
