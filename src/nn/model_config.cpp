@@ -32,7 +32,8 @@ std::vector<std::string> supported_families() {
 
 ModelConfig parse_model_config(const nlohmann::json& config, const std::string& where) {
   if (!config.is_object()) {
-    throw Error(ErrorKind::kModel, {.where = where, .problem = "not a JSON object", .expected = "a model's config.json"});
+    throw Error(ErrorKind::kModel,
+                {.where = where, .problem = "not a JSON object", .expected = "a model's config.json"});
   }
   const Fields fields(config, where);
   const std::string type = fields.text_or("model_type", "");
@@ -41,9 +42,9 @@ ModelConfig parse_model_config(const nlohmann::json& config, const std::string& 
     const std::vector<std::string> known = supported_families();
     throw Error(ErrorKind::kModel, {.where = where + ": `model_type`",
                                     .problem = type.empty() ? "field is missing" : "unsupported model family",
-                                    .found = type,
+                                    .found = type.empty() ? "" : shown(type),
                                     .expected = "one of " + list_names(known),
-                                    .hint = did_you_mean(type, known)});
+                                    .hint = did_you_mean(type.substr(0, 60), known)});
   }
   return family->second(fields);
 }

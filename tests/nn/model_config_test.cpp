@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -9,13 +10,14 @@
 namespace moelora::nn {
 namespace {
 
-using ::testing::HasSubstr;
 using nlohmann::json;
+using ::testing::HasSubstr;
 
 json qwen3() {
-  return {{"model_type", "qwen3"},       {"vocab_size", 100},        {"hidden_size", 32},       {"intermediate_size", 64},
-          {"num_hidden_layers", 2},      {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"rms_norm_eps", 1e-6},
-          {"max_position_embeddings", 64}, {"tie_word_embeddings", true}};
+  return {{"model_type", "qwen3"},      {"vocab_size", 100},      {"hidden_size", 32},
+          {"intermediate_size", 64},    {"num_hidden_layers", 2}, {"num_attention_heads", 4},
+          {"num_key_value_heads", 2},   {"rms_norm_eps", 1e-6},   {"max_position_embeddings", 64},
+          {"tie_word_embeddings", true}};
 }
 
 std::string message_of(const json& config) {
@@ -32,10 +34,38 @@ TEST(ModelConfig, Qwen3HeadSizeIsTheFamilysDefaultWhereTheFileHasNone) {
   EXPECT_EQ(parse_model_config(qwen3(), "c").head_dim, 128);
 }
 
+TEST(ModelConfig, Qwen3HeadSizeDoesNotDependOnHiddenSizeAndHeads) {
+  json config = qwen3();
+  config["hidden_size"] = 36;  // 9 a head, which RoPE couldn't turn
+  EXPECT_EQ(parse_model_config(config, "c").head_dim, 128);
+}
+
+TEST(ModelConfig, MoreHeadsThanHiddenSizeNeedAHeadSize) {
+  json config = qwen3();
+  config["model_type"] = "llama";
+  config["hidden_size"] = 2;
+  EXPECT_THAT(message_of(config), HasSubstr("`head_dim`"));
+}
+
+TEST(ModelConfig, ValuesInMessagesAreShortAndPlain) {
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "\x1b[2J层";
+  for (const char* key : {"model_type", "hidden_act", "hidden_size", "rope_scaling"}) {
+    json config = qwen3();
+    config[key] = text;
+    const std::string message = message_of(config);
+    EXPECT_LT(message.size(), 400u) << key;
+    EXPECT_TRUE(std::all_of(message.begin(), message.end(), [](char c) { return c >= 0x20 && c < 0x7f; })) << message;
+  }
+}
+
 TEST(ModelConfig, RopeIsReadFromBothSpellings) {
   json old = qwen3(), now = qwen3();
   old["rope_theta"] = 5e5;
-  old["rope_scaling"] = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0},
+  old["rope_scaling"] = {{"rope_type", "llama3"},
+                         {"factor", 8.0},
+                         {"low_freq_factor", 1.0},
+                         {"high_freq_factor", 4.0},
                          {"original_max_position_embeddings", 512}};
   now["rope_parameters"] = old["rope_scaling"];
   now["rope_parameters"]["rope_theta"] = 5e5;
@@ -75,6 +105,13 @@ TEST(ModelConfig, EveryMistakeNamesFileAndField) {
       {{{"rope_scaling", {{"rope_type", "linear"}}}}, "`factor`"},
       {{{"rms_norm_eps", "small"}}, "`rms_norm_eps`"},
       {{{"tie_word_embeddings", 1}}, "true or false"},
+      {{{"num_hidden_layers", int64_t{1} << 31}}, "found 2147483648; expected a positive integer, at most 10000"},
+      {{{"hidden_size", int64_t{1} << 31}}, "`hidden_size`"},
+      {{{"num_attention_heads", 1 << 20}, {"num_key_value_heads", 1}}, "all heads together are too wide"},
+      {{{"rms_norm_eps", -1e-6}}, "`rms_norm_eps`"},
+      {{{"rope_theta", 0}}, "`rope_theta`"},
+      {{{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8}, {"low_freq_factor", 4}, {"high_freq_factor", 4}}}},
+       "more than low_freq_factor"},
       {{{"use_sliding_window", true}, {"sliding_window", 4}, {"layer_types", {"full_attention"}}}, "`layer_types`"},
   };
   for (const auto& [change, text] : mistakes) {

@@ -5,7 +5,8 @@ namespace moelora::nn {
 
 ModelConfig parse_mistral(const Fields& fields) {
   ModelConfig model = parse_llama_shape(fields);
-  if (fields.has("sliding_window")) model.windows.assign(model.layers, fields.positive("sliding_window"));
+  if (fields.has("sliding_window"))
+    model.windows.assign(model.layers, fields.positive("sliding_window", kMostPositions));
   return model;
 }
 

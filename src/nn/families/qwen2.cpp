@@ -7,7 +7,8 @@ ModelConfig parse_qwen2(const Fields& fields) {
   ModelConfig model = parse_llama_shape(fields);
   model.qkv_bias = true;
   if (fields.flag_or("use_sliding_window", false) && fields.has("sliding_window")) {
-    set_windows(fields, model, fields.positive("sliding_window"), fields.positive_or("max_window_layers", model.layers));
+    set_windows(fields, model, fields.positive("sliding_window", kMostPositions),
+                fields.positive_or("max_window_layers", model.layers));
   }
   return model;
 }
