@@ -13,6 +13,7 @@ constexpr std::string_view kChecksumKey = ",\n  \"manifest_xxh3_128\": \"";
 constexpr std::string_view kTail = "\"\n}\n";
 constexpr size_t kHashDigits = 32;
 constexpr int64_t kLargestManifest = 64 << 20;
+constexpr size_t kLongestName = 1024;
 
 std::string checked_text(std::string body) {
   const std::string hash = hash_hex(body);
@@ -43,8 +44,21 @@ std::string read_bounded(const std::filesystem::path& path) {
   return text;
 }
 
+/// At most 100 bytes of `name`, in ASCII.
+std::string shown(const std::string& name) {
+  using Json = nlohmann::json;
+  return Json(name.substr(0, 100)).dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
+}
+
+int64_t integer_of(const nlohmann::ordered_json& object, const char* key, const std::filesystem::path& path) {
+  const nlohmann::ordered_json& value = object.at(key);
+  if (!value.is_number_integer())
+    throw damaged(path, "`" + std::string(key) + "` is not an integer", value.type_name());
+  return value.get<int64_t>();
+}
+
 Manifest manifest_of(const nlohmann::ordered_json& json, const std::filesystem::path& path) {
-  const int64_t version = json.at("format_version").get<int64_t>();
+  const int64_t version = integer_of(json, "format_version", path);
   if (version != kManifestFormatVersion) {
     throw damaged(path, "written in another format version", std::to_string(version),
                   std::to_string(kManifestFormatVersion));
@@ -53,9 +67,11 @@ Manifest manifest_of(const nlohmann::ordered_json& json, const std::filesystem::
   std::set<std::string> names;
   for (const auto& [name, entry] : json.at("files").items()) {
     if (!is_safe_file_name(name) || !names.insert(name).second) {
-      throw damaged(path, "names a file it can't hold", nlohmann::json(name).dump());
+      throw damaged(path, "names a file it can't hold", shown(name));
     }
-    manifest.files.push_back({name, entry.at("size").get<int64_t>(), entry.at("xxh3_128").get<std::string>()});
+    const std::string hash = entry.at("xxh3_128").get<std::string>();
+    if (hash.size() != kHashDigits) throw damaged(path, "`xxh3_128` is not a checksum", shown(hash));
+    manifest.files.push_back({name, integer_of(entry, "size", path), hash});
   }
   manifest.fields = json.at("fields");
   if (!manifest.fields.is_object()) throw damaged(path, "`fields` is not an object");
@@ -65,7 +81,7 @@ Manifest manifest_of(const nlohmann::ordered_json& json, const std::filesystem::
 }  // namespace
 
 bool is_safe_file_name(std::string_view name) {
-  if (name.empty() || name == kManifestName || first_invalid_utf8(name)) return false;
+  if (name.empty() || name.size() > kLongestName || name == kManifestName || first_invalid_utf8(name)) return false;
   for (const char c : name) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == '\\') return false;
   }
@@ -103,8 +119,10 @@ Manifest read_manifest(const std::filesystem::path& directory) {
   }
   try {
     return manifest_of(nlohmann::ordered_json::parse(text), path);
+  } catch (const nlohmann::json::parse_error& error) {
+    throw damaged(path, "not a manifest", "invalid JSON at byte " + std::to_string(error.byte));
   } catch (const nlohmann::json::exception& error) {
-    throw damaged(path, "not a manifest", error.what());
+    throw damaged(path, "not a manifest", error.what());  // its own words, and keys that stand here
   }
 }
 

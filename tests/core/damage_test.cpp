@@ -5,6 +5,7 @@
 #include "core/durable.h"
 #include "core/random.h"
 #include "core/temporary_directory.h"
+#include "core/utf8.h"
 
 namespace moelora {
 namespace {
@@ -113,6 +114,35 @@ TEST_F(Damage, HostileManifestsWithARightChecksumAreRefused) {
   for (const std::string& body : bodies) {
     write_file(target_ / "manifest.json", signed_manifest(body));
     EXPECT_THROW(verify_directory(target_), Error) << body.substr(0, 80);
+  }
+}
+
+TEST_F(Damage, MessagesAboutHostileManifestsAreShortText) {
+  const std::string digits(32, '0');
+  const std::string long_name(100'000, 'n');
+  const std::vector<std::pair<std::string, std::string>> bodies = {
+      {"{\"format_version\": \"\xff\xfe", "invalid JSON at byte 21"},
+      {"{\"format_version\": \"" + long_name, "invalid JSON at byte"},
+      {"{\"format_version\": 1, \"files\": {\"" + long_name + "\": {\"size\": 1, \"xxh3_128\": \"" + digits +
+           "\"}}, \"fields\": {}",
+       "names a file it can't hold"},
+      {"{\"format_version\": 1, \"files\": {\"weights\": {\"size\": 1, \"xxh3_128\": \"" + long_name +
+           "\"}}, \"fields\": {}",
+       "not a checksum"},
+      {"{\"format_version\": 1, \"files\": {\"weights\": {\"size\": 1.5, \"xxh3_128\": \"" + digits +
+           "\"}}, \"fields\": {}",
+       "`size` is not an integer"},
+  };
+  for (const auto& [body, message] : bodies) {
+    write_file(target_ / "manifest.json", signed_manifest(body));
+    try {
+      verify_directory(target_);
+      ADD_FAILURE() << "accepted: " << message;
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr(message));
+      EXPECT_FALSE(first_invalid_utf8(error.what())) << message;
+      EXPECT_LT(std::string_view(error.what()).size(), 1000u) << message;
+    }
   }
 }
 
