@@ -36,6 +36,9 @@ const Names& enum_names(DType) {
   static const Names names = {"auto", "float32", "bfloat16"};
   return names;
 }
+std::map<std::string, std::string> enum_aliases(DType) {
+  return {{"f32", "float32"}, {"fp32", "float32"}, {"bf16", "bfloat16"}};
+}
 const Names& enum_names(Recompute) {
   static const Names names = {"none", "full"};
   return names;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,13 @@ const std::vector<std::string>& enum_names(InitA);
 const std::vector<std::string>& enum_names(Schedule);
 const std::vector<std::string>& enum_names(DType);
 const std::vector<std::string>& enum_names(Recompute);
+
+/// Other spellings that are read, each with the name that it stands for and that is written.
+template <typename Enum>
+std::map<std::string, std::string> enum_aliases(Enum) {
+  return {};
+}
+std::map<std::string, std::string> enum_aliases(DType);
 
 template <typename Enum>
 const std::string& name_of(Enum value) {

@@ -25,8 +25,8 @@ Slot slot_for(std::optional<Enum>& value) requires std::is_enum_v<Enum> {
       .names = enum_names(Enum{}),
       .optional = true,
       .get = [&value] { return value ? std::optional(name_of(*value)) : std::nullopt; },
-      .set =
-          [&value](const std::optional<std::string>& name) { value = name ? from_name<Enum>(*name) : std::nullopt; }};
+      .set = [&value](const std::optional<std::string>& name) { value = name ? from_name<Enum>(*name) : std::nullopt; },
+      .aliases = enum_aliases(Enum{})};
 }
 
 template <typename Value>
@@ -34,7 +34,8 @@ Slot slot_for(Value& value) {
   if constexpr (std::is_enum_v<Value>) {
     return Choice{.names = enum_names(Value{}),
                   .get = [&value] { return std::optional(name_of(value)); },
-                  .set = [&value](const std::optional<std::string>& name) { value = *from_name<Value>(*name); }};
+                  .set = [&value](const std::optional<std::string>& name) { value = *from_name<Value>(*name); },
+                  .aliases = enum_aliases(Value{})};
   } else {
     return &value;
   }
@@ -177,7 +178,7 @@ std::vector<Field<RunConfig>> make_run_fields() {
                                                 "more time."),
       run_field<&Run::train, &Train::dtype>("train.dtype", kAny,
                                             "Of base weights and activations; `auto` is bfloat16 where the CPU has the "
-                                            "instructions, else float32."),
+                                            "instructions, else float32. `f32`, `fp32` and `bf16` are read too."),
       run_field<&Run::train, &Train::threads>("train.threads", between(0, 4096), "Threads; 0: all usable cores."),
       run_field<&Run::train, &Train::seed>("train.seed", kAny, "Decides every random draw of the run."),
       run_field<&Run::train, &Train::log_every>("train.log_every", at_least(1), "Steps between two lines of metrics."),

@@ -79,6 +79,13 @@ const std::map<std::string, std::string>& foreign_habits() {
        "not needed: `train.batch_size` counts the samples of an optimizer step, `train.tokens_per_batch` bounds the "
        "memory"},
       {"packing", "not needed: batches are always packed, without attention between samples"},
+      {"neat_packing", "not needed: batches are always packed, without attention between samples"},
+      {"group_by_length", "not needed: packed batches hold no padding, whatever the lengths"},
+      {"train_on_prompt",
+       "not needed: the loss is always of the answer and its end token alone; rows of the format `text` are learned "
+       "whole"},
+      {"load_best_model_at_end",
+       "not needed: the best checkpoint is always what a run gives; `eval.best` says by what"},
       {"optim", "not needed: the optimizer is AdamW"},
       {"bias", "not needed: biases are never trained with an adapter"},
       {"task_type",

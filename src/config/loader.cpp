@@ -134,13 +134,13 @@ void Loader::apply_override(std::string_view text) {
       read_task(name, node);
     } else {
       YamlNode task{.kind = YamlNode::Kind::kMap};
-      task.pairs.emplace_back(YamlNode{.kind = YamlNode::Kind::kScalar, .scalar = rest.substr(dot + 1)}, node);
+      task.pairs.push_back({YamlNode{.kind = YamlNode::Kind::kScalar, .scalar = rest.substr(dot + 1)}, node});
       read_task(name, task);
     }
   } else if (const std::string options = "template.options."; key.starts_with(options)) {
     const auto kept = config_->chat_template.options;
     YamlNode map{.kind = YamlNode::Kind::kMap};
-    map.pairs.emplace_back(YamlNode{.kind = YamlNode::Kind::kScalar, .scalar = key.substr(options.size())}, node);
+    map.pairs.push_back({YamlNode{.kind = YamlNode::Kind::kScalar, .scalar = key.substr(options.size())}, node});
     read_key("template.options", map);
     config_->chat_template.options.insert(kept.begin(), kept.end());
   } else if (is_section(key) || find_field(run_fields(), key) != nullptr) {

@@ -150,8 +150,10 @@ std::optional<ValueProblem> set_choice(const YamlNode& node, const Choice& choic
     return std::nullopt;
   }
   if (!node.is_scalar()) return wrong_type(node, "one of " + expected);
+  const auto alias = choice.aliases.find(node.scalar);
+  const std::string& given = alias == choice.aliases.end() ? node.scalar : alias->second;
   for (const std::string& name : choice.names) {
-    if (name != node.scalar) continue;
+    if (name != given) continue;
     choice.set(name);
     return std::nullopt;
   }

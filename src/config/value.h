@@ -23,6 +23,7 @@ struct Choice {
   bool optional = false;
   std::function<std::optional<std::string>()> get;
   std::function<void(const std::optional<std::string>&)> set;  // one of `names`, or nothing where optional
+  std::map<std::string, std::string> aliases;                  // other spellings -> names
 };
 
 /// Where a value is kept. Scalars of template options are kept as JSON.

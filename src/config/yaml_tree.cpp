@@ -95,7 +95,7 @@ class TreeBuilder final : public YAML::EventHandler {
         node.line = level.key.line;
         node.column = level.key.column;
       }
-      level.node.pairs.emplace_back(std::move(level.key), std::move(node));
+      level.node.pairs.push_back({std::move(level.key), std::move(node)});
       level.has_key = false;
     } else {
       level.key = std::move(node);

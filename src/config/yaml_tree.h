@@ -3,10 +3,11 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace moelora::config {
+
+struct YamlPair;
 
 struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
@@ -15,14 +16,19 @@ struct YamlNode {
   int line = 0;  // from 1; 0 where the text has no place (an override)
   int column = 0;
   std::string scalar;
-  bool quoted = false;                               // "3" is text, 3 is a number
-  std::vector<YamlNode> items;                       // of a list
-  std::vector<std::pair<YamlNode, YamlNode>> pairs;  // of a map, in order, duplicates included; keys may be of any kind
+  bool quoted = false;          // "3" is text, 3 is a number
+  std::vector<YamlNode> items;  // of a list
+  std::vector<YamlPair> pairs;  // of a map, in order, duplicates included; keys may be of any kind
 
   bool is_null() const { return kind == Kind::kNull; }
   bool is_scalar() const { return kind == Kind::kScalar; }
   bool is_list() const { return kind == Kind::kList; }
   bool is_map() const { return kind == Kind::kMap; }
+};
+
+struct YamlPair {
+  YamlNode key;
+  YamlNode value;
 };
 
 inline constexpr size_t kLargestYaml = 1 << 20;  // bytes

@@ -54,6 +54,19 @@ const std::vector<Case>& cases() {
        "run.yaml:3:1: unknown key `per_device_train_batch_size`; here it is `train.batch_size`"},
       {"report_to: none",
        "run.yaml:3:1: unknown key `report_to`; not needed: metrics.jsonl and TensorBoard events are always written"},
+      {"neat_packing: true",
+       "run.yaml:3:1: unknown key `neat_packing`; not needed: batches are always packed, without attention between "
+       "samples"},
+      {"train: {group_by_length: true}",
+       "run.yaml:3:9: unknown key `train.group_by_length`; not needed: packed batches hold no padding, whatever the "
+       "lengths"},
+      {"train_on_prompt: false",
+       "run.yaml:3:1: unknown key `train_on_prompt`; not needed: the loss is always of the answer and its end token "
+       "alone; rows of the format `text` are learned whole"},
+      {"load_best_model_at_end: true",
+       "run.yaml:3:1: unknown key `load_best_model_at_end`; not needed: the best checkpoint is always what a run "
+       "gives; "
+       "`eval.best` says by what"},
       {"template: qwen",
        "run.yaml:3:11: wrong type for `template` (found `qwen`; expected a mapping with chat, system, options); the "
        "chat "
@@ -70,8 +83,7 @@ const std::vector<Case>& cases() {
       {"train: {batch_size: \"8\"}",
        "run.yaml:3:21: wrong type for `train.batch_size` (found the text \"8\"; expected an integer); remove the "
        "quotes"},
-      {"train: {batch_size: }",
-       "run.yaml:3:9: wrong type for `train.batch_size` (found nothing; expected an integer)"},
+      {"train: {batch_size: }", "run.yaml:3:9: wrong type for `train.batch_size` (found nothing; expected an integer)"},
       {"train: {seed: -1}",
        "run.yaml:3:15: wrong type for `train.seed` (found `-1`; expected an integer of at least 0)"},
       {"train: [1]",

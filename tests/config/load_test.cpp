@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "config/parse.h"
 #include "core/temporary_directory.h"
 
@@ -20,6 +22,15 @@ TEST(LoadConfig, OfTheShortestFileIsTheDefaults) {
   expected.data.sources = {{.path = (std::filesystem::current_path() / "conf/data").string()}};
   expected.output = "runs/first";
   EXPECT_EQ(config, expected);
+}
+
+TEST(LoadConfig, OtherSpellingsOfADtypeAreResolved) {
+  for (const auto& [spelling, name] : std::map<std::string, std::string>{
+           {"f32", "float32"}, {"fp32", "float32"}, {"float32", "float32"}, {"bf16", "bfloat16"}}) {
+    const RunConfig in_file = parse_config(std::string(kMinimal) + "train: {dtype: " + spelling + "}\n", "run.yaml");
+    EXPECT_THAT(to_yaml(in_file), testing::HasSubstr("  dtype: " + name + "\n")) << spelling;
+    EXPECT_EQ(parse_config(kMinimal, "run.yaml", {"--train.dtype=" + spelling}), in_file) << spelling;
+  }
 }
 
 TEST(LoadConfig, ReadsEveryKindOfValue) {
