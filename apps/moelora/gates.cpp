@@ -31,18 +31,20 @@ void print_table(const std::vector<std::string>& tasks, const adapters::GateTabl
 }
 
 void run_gates(const GatesFlags& own) {
-  const train::SavedAdapter saved = train::load_adapter(std::filesystem::path(own.run) / "adapter");
+  const train::SavedAdapter saved = train::load_run_adapter(own.run);
   const std::vector<adapters::GateTable> gates = train::gates_of(saved);
   if (own.json) {
     nlohmann::ordered_json json = {{"tasks", saved.task_names()}, {"gates", nlohmann::ordered_json::array()}};
-    for (const adapters::GateTable& gate : gates) json["gates"].push_back({{"name", gate.name}, {"weights", gate.weights}});
+    for (const adapters::GateTable& gate : gates)
+      json["gates"].push_back({{"name", gate.name}, {"weights", gate.weights}});
     std::cout << json.dump(2) << "\n";
   } else {
     for (const adapters::GateTable& gate : gates) print_table(saved.task_names(), gate);
   }
   if (own.svg.empty()) return;
   if (std::filesystem::exists(own.svg)) {
-    throw Error(ErrorKind::kIo, {.where = own.svg, .problem = "exists already", .hint = "give another file with --svg"});
+    throw Error(ErrorKind::kIo,
+                {.where = own.svg, .problem = "exists already", .hint = "give another file with --svg"});
   }
   write_file_atomically(own.svg, gate_svg(saved.task_names(), gates));
 }
@@ -50,7 +52,8 @@ void run_gates(const GatesFlags& own) {
 }  // namespace
 
 void add_gates(CLI::App& app, const GlobalFlags&) {
-  CLI::App* verb = add_verb(app, "gates", "the weight of each expert for each task: table, JSON, picture", "moelora gates runs/medical --svg gates.svg");
+  CLI::App* verb = add_verb(app, "gates", "the weight of each expert for each task: table, JSON, picture",
+                            "moelora gates runs/medical --svg gates.svg");
   const auto own = std::make_shared<GatesFlags>();
   verb->add_option("run", own->run, "run directory")->required();
   verb->add_option("--svg", own->svg, "also draw them into this file, which must not exist");

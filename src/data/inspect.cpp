@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "data/parallel.h"
+#include "data/template_check.h"
 
 namespace moelora::data {
 namespace {
@@ -121,6 +122,11 @@ InspectReport inspect(const Dataset& dataset, const PromptRenderer* renderer, in
                        .overlaps = find_overlap(dataset),
                        .warnings = dataset.warnings,
                        .hash = dataset.hash};
+  if (renderer != nullptr && lacks_chat_template(dataset, *renderer)) {
+    report.warnings.push_back(
+        "the model has no chat template: counted are the rows' plain texts, as with "
+        "`template.chat: false`");
+  }
   std::array<int64_t, kSplits.size()> supervised_of_split{};
   std::vector<int64_t> supervised;
   for (const Task& task : dataset.tasks) {

@@ -18,6 +18,13 @@ constexpr std::array<const char*, 6> kLicenceNames = {"LICENSE", "LICENSE.txt", 
                                                       "LICENCE", "LICENCE.txt", "COPYING"};
 const std::vector<std::string> kSplitStems = {"train", "dev", "test", "valid", "validation"};
 
+std::optional<Split> split_of_name(std::string_view name) {
+  for (const Split split : kSplits) {
+    if (name == split_name(split)) return split;
+  }
+  return std::nullopt;
+}
+
 std::optional<Split> split_of_stem(const std::string& stem) {
   if (stem == "train") return Split::kTrain;
   if (stem == "dev" || stem == "valid" || stem == "validation") return Split::kDev;
@@ -183,26 +190,19 @@ class Lister {
 
   void add_file(const config::DataSource& source) {
     const fs::path path = source.path;
-    std::optional<Split> split = split_of_stem(path.stem().string());
-    std::optional<std::string> fallback;
-    if (source.split) {
-      split = std::nullopt;
-      for (const Split candidate : kSplits) {
-        if (*source.split == split_name(candidate)) split = candidate;
-      }
-      if (!split) {
-        return fail(ErrorKind::kConfig,
-                    {source.path, "unknown split `" + *source.split + "`", "", "train, dev or test"});
-      }
-    } else if (!split) {
-      split = request_.unnamed_files_are;
-      if (!split) {
-        return fail(ErrorKind::kConfig, {source.path, "the file's name doesn't say which split it is", "",
-                                         "train, dev or test", "give the source a `split:`"});
-      }
+    const std::optional<Split> named =
+        source.split ? split_of_name(*source.split) : split_of_stem(path.stem().string());
+    if (!named && source.split) {
+      return fail(ErrorKind::kConfig, {source.path, "unknown split `" + *source.split + "`", "", "train, dev or test"});
     }
+    if (!named && !request_.unnamed_files_are) {
+      return fail(ErrorKind::kConfig, {source.path, "the file's name doesn't say which split it is", "",
+                                       "train, dev or test", "give the source a `split:`"});
+    }
+    const Split split = named ? *named : *request_.unnamed_files_are;
+    std::optional<std::string> fallback;
     if (request_.unnamed_files_are) fallback = path.stem().string();
-    add({.path = path, .split = *split, .format = source.format, .task = source.task, .fallback_task = fallback},
+    add({.path = path, .split = split, .format = source.format, .task = source.task, .fallback_task = fallback},
         path.parent_path());
   }
 

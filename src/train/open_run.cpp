@@ -14,7 +14,8 @@
 namespace moelora::train {
 namespace {
 
-void require_same(const std::string& what, const std::string& found, const std::string& expected, const std::filesystem::path& dir) {
+void require_same(const std::string& what, const std::string& found, const std::string& expected,
+                  const std::filesystem::path& dir) {
   if (found == expected) return;
   throw Error(ErrorKind::kModel, {.where = dir.string(),
                                   .problem = "the " + what + " is not the one the run was trained with",
@@ -33,14 +34,24 @@ SavedAdapter describe_full_run(const std::filesystem::path& run, const config::R
   return saved;
 }
 
-SavedAdapter read_saved(const std::filesystem::path& run) {
-  if (std::filesystem::exists(run / "adapter")) return load_adapter(run / "adapter");
-  if (std::filesystem::exists(run / "model")) return describe_full_run(run, config::load_config(run / "config.yaml"));
+[[noreturn]] void refuse_run(const std::filesystem::path& run) {
   const bool started = std::filesystem::exists(run / "config.yaml");
+  std::string hint;
+  if (started) {
+    hint = "continue it with `moelora train " + (run / "config.yaml").string() + " --resume`";
+  } else if (std::filesystem::exists(run / "moelora_config.json")) {
+    hint = "this is a run's adapter: give the directory that holds it";
+  }
   throw Error(ErrorKind::kModel, {.where = run.string(),
                                   .problem = started ? "the run has not finished" : "no run stands there",
                                   .expected = "a run directory with adapter/",
-                                  .hint = started ? "continue it with `moelora train " + (run / "config.yaml").string() + " --resume`" : ""});
+                                  .hint = std::move(hint)});
+}
+
+SavedAdapter read_saved(const std::filesystem::path& run) {
+  if (std::filesystem::exists(run / "adapter")) return load_adapter(run / "adapter");
+  if (std::filesystem::exists(run / "model")) return describe_full_run(run, config::load_config(run / "config.yaml"));
+  refuse_run(run);
 }
 
 }  // namespace
@@ -54,6 +65,16 @@ int64_t OpenRun::task_index(const std::string& task) const {
                                   .found = task,
                                   .expected = "one of " + list_names(names),
                                   .hint = did_you_mean(task, names)});
+}
+
+SavedAdapter load_run_adapter(const std::filesystem::path& run) {
+  if (std::filesystem::exists(run / "adapter")) return load_adapter(run / "adapter");
+  if (std::filesystem::exists(run / "model")) {
+    throw Error(ErrorKind::kModel, {.where = run.string(),
+                                    .problem = "the run has no adapter: it trained every parameter",
+                                    .found = "adapter.method: full"});
+  }
+  refuse_run(run);
 }
 
 OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options) {
@@ -71,11 +92,12 @@ OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options
   at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
   LoadedBase base = load_base(open.base, config);
   open.base_hash = base.hash;
-  if (!full && !options.other_base) require_same("base model (by the hash of its weights)", base.hash, open.saved.base_hash, open.base.dir);
+  if (!full && !options.other_base)
+    require_same("base model (by the hash of its weights)", base.hash, open.saved.base_hash, open.base.dir);
   open.model.decoder = std::move(base.decoder);
   if (!full && !options.without_adapter) {
-    open.model.adapters = std::make_unique<adapters::AdapterSet>(*open.model.decoder, config.adapter, open.saved.task_names(),
-                                                                 config.train.seed);
+    open.model.adapters = std::make_unique<adapters::AdapterSet>(*open.model.decoder, config.adapter,
+                                                                 open.saved.task_names(), config.train.seed);
     open.model.adapters->load(open.saved.tensors);
   }
   return open;

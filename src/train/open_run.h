@@ -13,14 +13,14 @@
 namespace moelora::train {
 
 struct OpenRunOptions {
-  std::string base;               // a base instead of the recorded one (moved, say); must be the same weights
-  bool other_base = false;        // accept a base with other weights
-  bool without_adapter = false;   // the base alone, for comparison
+  std::string base;              // a base instead of the recorded one (moved, say); must be the same weights
+  bool other_base = false;       // accept a base with other weights
+  bool without_adapter = false;  // the base alone, for comparison
 };
 
 struct OpenRun {
   std::filesystem::path dir;
-  SavedAdapter saved;             // of method `full`: everything but tensors and hashes
+  SavedAdapter saved;  // of method `full`: everything but tensors and hashes
   BaseFiles base;
   std::string base_hash;
   std::shared_ptr<data::PromptRenderer> renderer;
@@ -30,8 +30,12 @@ struct OpenRun {
   int64_t task_index(const std::string& task) const;
 };
 
-/// `run` is a run directory. Throws Error (kModel) where there is no finished run, or where base, tokenizer or template aren't those
-/// it was trained on.
+/// `run` is a run directory. Throws Error (kModel) where there is no finished run, or where base, tokenizer or template
+/// aren't those it was trained on.
 OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options = {});
+
+/// The adapter of a finished run, without its base. Throws Error (kModel) where there is no finished run, or one that
+/// has no adapter.
+SavedAdapter load_run_adapter(const std::filesystem::path& run);
 
 }  // namespace moelora::train

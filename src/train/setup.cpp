@@ -10,6 +10,7 @@
 #include "core/suggest.h"
 #include "core/threads.h"
 #include "data/overlap.h"
+#include "data/template_check.h"
 #include "io/hf_model.h"
 #include "io/json_file.h"
 #include "nn/random_weights.h"
@@ -53,6 +54,19 @@ void check_best(const RunSetup& setup) {
                                    .hint = did_you_mean(best, evaluated)});
 }
 
+/// Without the chat template that the configuration asks for, a model would be trained on prompts that no server makes.
+/// Throws Error (kConfig).
+void check_template(const RunSetup& setup) {
+  if (!data::lacks_chat_template(setup.dataset, *setup.renderer)) return;
+  throw Error(ErrorKind::kConfig,
+              {.where = "template.chat",
+               .problem = "the model has no chat template",
+               .found = "neither chat_template.jinja nor a chat_template in " +
+                        (setup.base.dir / "tokenizer_config.json").string(),
+               .expected = "a model with one, or `template.chat: false`",
+               .hint = "for a base model write `template: {chat: false}`: prompts are then the rows' plain text"});
+}
+
 }  // namespace
 
 BaseFiles read_base_files(const std::string& model) {
@@ -61,7 +75,8 @@ BaseFiles read_base_files(const std::string& model) {
   base.config = io::HfModel::read_config(base.dir);
   base.shape = nn::parse_model_config(base.config, (base.dir / "config.json").string());
   const std::filesystem::path generation = base.dir / "generation_config.json";
-  base.generation_config = std::filesystem::exists(generation) ? io::read_json_object(generation) : nlohmann::json::object();
+  base.generation_config =
+      std::filesystem::exists(generation) ? io::read_json_object(generation) : nlohmann::json::object();
   return base;
 }
 
@@ -71,9 +86,12 @@ std::shared_ptr<data::PromptRenderer> make_renderer(const BaseFiles& base, const
 
 at::ScalarType compute_dtype(config::DType dtype) {
   switch (dtype) {
-    case config::DType::kFloat32: return at::kFloat;
-    case config::DType::kBFloat16: return at::kBFloat16;
-    case config::DType::kAuto: break;
+    case config::DType::kFloat32:
+      return at::kFloat;
+    case config::DType::kBFloat16:
+      return at::kBFloat16;
+    case config::DType::kAuto:
+      break;
   }
   return cpu_features().has_bf16() ? at::kBFloat16 : at::kFloat;
 }
@@ -96,11 +114,12 @@ void Identity::require_same(const nlohmann::json& stored, const std::string& whe
   const nlohmann::json own = to_json();
   for (const auto& [key, value] : own.items()) {
     if (stored.value(key, "") == value) continue;
-    throw Error(ErrorKind::kConfig, {.where = where,
-                                     .problem = "the run can't be resumed: its " + key + " has changed since the checkpoint",
-                                     .found = value.get<std::string>(),
-                                     .expected = stored.value(key, "nothing"),
-                                     .hint = "resume with what it was started with, or start a new run"});
+    throw Error(ErrorKind::kConfig,
+                {.where = where,
+                 .problem = "the run can't be resumed: its " + key + " has changed since the checkpoint",
+                 .found = value.get<std::string>(),
+                 .expected = stored.value(key, "nothing"),
+                 .hint = "resume with what it was started with, or start a new run"});
   }
 }
 
@@ -111,16 +130,18 @@ RunSetup prepare_data(config::RunConfig config) {
   setup.renderer = make_renderer(setup.base, setup.config.chat_template);
   setup.base.tokenizer_hash = hash_file_hex(setup.base.dir / "tokenizer.json");
   setup.dataset = data::load_dataset(setup.config.data, setup.config.tasks);
+  check_template(setup);
   for (std::string& warning : data::check_overlap(setup.dataset)) setup.dataset.warnings.push_back(std::move(warning));
   const int64_t threads = setup.config.train.threads;
   setup.train_rows = std::make_shared<data::EncodedRows>(
       data::encode_rows(setup.dataset, data::Split::kTrain, *setup.renderer, {.threads = threads}));
-  setup.dev_rows = std::make_shared<data::EncodedRows>(data::encode_rows(
-      setup.dataset, data::Split::kDev, *setup.renderer, {.threads = threads, .max_rows_per_task = setup.config.eval.rows}));
+  setup.dev_rows = std::make_shared<data::EncodedRows>(
+      data::encode_rows(setup.dataset, data::Split::kDev, *setup.renderer,
+                        {.threads = threads, .max_rows_per_task = setup.config.eval.rows}));
   check_best(setup);
 
-  // Where things lie, how often the run saves and on how many threads it runs don't make it another run; the files' contents are
-  // compared by their own hashes.
+  // Where things lie, how often the run saves and on how many threads it runs don't make it another run; the files'
+  // contents are compared by their own hashes.
   config::RunConfig identifying = setup.config;
   identifying.model.clear();
   identifying.output.clear();

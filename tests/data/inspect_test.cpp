@@ -60,6 +60,21 @@ TEST_F(Inspect, TheReportNamesFilesTasksOverlapsAndNoText) {
                           Not(HasSubstr("SECRET"))));
 }
 
+TEST_F(Inspect, AMissingChatTemplateIsSaidWhereRowsNeedOne) {
+  const auto warnings = [this](bool chat, bool with_template) {
+    const PromptRenderer renderer(small_assets(with_template), {.chat = chat});
+    return inspect(load(), &renderer).warnings;
+  };
+  const auto missing = testing::Contains(HasSubstr("no chat template"));
+  write("d/t/train.jsonl", R"({"text": "plain"})"
+                           "\n");
+  EXPECT_THAT(warnings(true, false), Not(missing));
+  write("d/u/train.jsonl", qa("which code", "the note"));
+  EXPECT_THAT(warnings(true, false), missing);
+  EXPECT_THAT(warnings(true, true), Not(missing));
+  EXPECT_THAT(warnings(false, false), Not(missing));
+}
+
 TEST_F(Inspect, ARenderedRowShowsTemplateAndLossMask) {
   write("d/t/train.jsonl",
         qa("which code", "the note") + R"({"input": "a\u001b[2J\u009bx\u0000\n", "target": "b"})" + "\n");
