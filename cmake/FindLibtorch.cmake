@@ -30,8 +30,14 @@ find_package_handle_standard_args(Libtorch
   REASON_FAILURE_MESSAGE "run scripts/bootstrap, or give -DLIBTORCH_ROOT=<folder with include/ and lib/>")
 
 if(Libtorch_FOUND AND NOT TARGET Libtorch::cpu)
-  # libtorch uses OpenMP through at::parallel_for, which is header code: without -fopenmp it silently runs serially.
-  find_package(OpenMP REQUIRED COMPONENTS CXX)
+  # libtorch uses OpenMP through at::parallel_for, which is header code: without -fopenmp it silently runs serially. The
+  # fuzzed readers may: clang's OpenMP would be a second one beside libtorch's.
+  if(MOELORA_FUZZ)
+    set(_libtorch_openmp)
+  else()
+    find_package(OpenMP REQUIRED COMPONENTS CXX)
+    set(_libtorch_openmp OpenMP::OpenMP_CXX)
+  endif()
   get_filename_component(_libtorch_lib_dir "${LIBTORCH_CPU_LIBRARY}" DIRECTORY)
   add_library(Libtorch::c10 SHARED IMPORTED)
   set_target_properties(Libtorch::c10 PROPERTIES IMPORTED_LOCATION "${LIBTORCH_C10_LIBRARY}")
@@ -40,7 +46,7 @@ if(Libtorch_FOUND AND NOT TARGET Libtorch::cpu)
     IMPORTED_LOCATION "${LIBTORCH_CPU_LIBRARY}"
     INTERFACE_INCLUDE_DIRECTORIES "${LIBTORCH_INCLUDE_DIR};${LIBTORCH_INCLUDE_DIR}/torch/csrc/api/include"
     INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${LIBTORCH_INCLUDE_DIR};${LIBTORCH_INCLUDE_DIR}/torch/csrc/api/include"
-    INTERFACE_LINK_LIBRARIES "Libtorch::c10;OpenMP::OpenMP_CXX"
+    INTERFACE_LINK_LIBRARIES "Libtorch::c10;${_libtorch_openmp}"
     # libcudart and libcupti are needed only transitively and are found at run time by the wheel's own rpath.
     INTERFACE_LINK_OPTIONS "LINKER:--allow-shlib-undefined;LINKER:-rpath,${_libtorch_lib_dir}")
 endif()
