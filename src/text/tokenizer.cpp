@@ -27,6 +27,13 @@ std::shared_ptr<const TokenizerHandle> make_tokenizer(std::string_view contents,
   handle->tokenizer.reset(tokenizer);
   Ids special_ids;
   check(moelora_tokenizer_facts(tokenizer, &handle->facts, special_ids.out(), message.out()), message);
+  constexpr int64_t kMostIds = int64_t{1} << 31;
+  if (handle->facts.id_limit > kMostIds) {
+    throw Error(ErrorKind::kModel, {.where = name,
+                                    .problem = "a token's id is too large",
+                                    .found = std::to_string(handle->facts.id_limit - 1),
+                                    .expected = "ids below " + std::to_string(kMostIds)});
+  }
   handle->special_ids.insert(special_ids.begin(), special_ids.end());
   handle->name = std::move(name);
   return handle;
@@ -55,6 +62,19 @@ using internal::Bytes;
 using internal::Ids;
 using internal::slice;
 
+namespace {
+
+/// What the library says of a tokenizer in use. `text` is what invalid UTF-8 is about; anything else, a panic too, is
+/// for a tokenizer.json that contradicts itself.
+Error use_error(MoeloraStatus status, const Bytes& message, const std::string& text, const std::string& tokenizer) {
+  const ErrorKind kind = status == MOELORA_INTERNAL ? ErrorKind::kModel : internal::kind_of(status);
+  return Error(kind, {.where = kind == ErrorKind::kModel ? tokenizer : text,
+                      .problem = kind == ErrorKind::kModel ? "fails on a text" : "can't be tokenised",
+                      .found = message.str()});
+}
+
+}  // namespace
+
 Tokenizer Tokenizer::load(const std::filesystem::path& tokenizer_json) {
   return Tokenizer(internal::make_tokenizer(internal::read_model_file(tokenizer_json), "", tokenizer_json.string()));
 }
@@ -71,7 +91,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions opti
   const MoeloraStatus status = moelora_tokenizer_encode(handle_->tokenizer.get(), &input, 1, options.add_special_tokens,
                                                         ids.out(), ends.out(), &bad_text, message.out());
   if (status != MOELORA_OK) {
-    throw Error(internal::kind_of(status), {.where = "text", .problem = "can't be tokenised", .found = message.str()});
+    throw use_error(status, message, "text", handle_->name);
   }
   return ids.vector();
 }
@@ -88,8 +108,7 @@ std::vector<std::vector<int32_t>> Tokenizer::encode_batch(std::span<const std::s
       moelora_tokenizer_encode(handle_->tokenizer.get(), inputs.data(), inputs.size(), options.add_special_tokens,
                                ids.out(), ends.out(), &bad_text, message.out());
   if (status != MOELORA_OK) {
-    throw Error(internal::kind_of(status),
-                {.where = "text " + std::to_string(bad_text), .problem = "can't be tokenised", .found = message.str()});
+    throw use_error(status, message, "text " + std::to_string(bad_text), handle_->name);
   }
   std::vector<std::vector<int32_t>> result;
   result.reserve(texts.size());
@@ -106,8 +125,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, DecodeOptions option
   const MoeloraStatus status = moelora_tokenizer_decode(handle_->tokenizer.get(), ids.data(), ids.size(),
                                                         options.skip_special_tokens, text.out(), message.out());
   if (status != MOELORA_OK) {
-    throw Error(internal::kind_of(status),
-                {.where = handle_->name, .problem = "can't decode tokens", .found = message.str()});
+    throw use_error(status, message, "tokens", handle_->name);
   }
   return text.str();
 }
