@@ -54,7 +54,9 @@ void run_eval(const EvalFlags& own, const GlobalFlags& flags) {
       train::open_run(own.run, {.base = own.base, .other_base = own.other_base, .without_adapter = own.without_adapter});
   const config::RunConfig& config = run.saved.config;
   const data::Split split = own.split == "dev" ? data::Split::kDev : data::Split::kTest;
-  const data::Dataset dataset = data::load_dataset(config.data, config.tasks, {.required = {data::Split::kTrain, split}});
+  std::vector<data::Split> required = {data::Split::kTrain};
+  if (own.tasks.empty()) required.push_back(split);  // a task that is asked for by name is checked by itself
+  const data::Dataset dataset = data::load_dataset(config.data, config.tasks, {.required = required});
   eval::EvaluateOptions options{.eval = config.eval, .tasks = own.tasks, .keep_prompts = own.show_text, .baselines = true,
                                 .seed = config.train.seed};
   if (own.rows >= 0) options.eval.rows = own.rows;

@@ -4,9 +4,9 @@
 #include <iostream>
 #include <memory>
 
+#include "compare/gate_picture.h"
 #include "core/durable.h"
 #include "core/error.h"
-#include "gate_picture.h"
 #include "train/open_run.h"
 #include "verbs.h"
 
@@ -46,7 +46,7 @@ void run_gates(const GatesFlags& own) {
     throw Error(ErrorKind::kIo,
                 {.where = own.svg, .problem = "exists already", .hint = "give another file with --svg"});
   }
-  write_file_atomically(own.svg, gate_svg(saved.task_names(), gates));
+  write_file_atomically(own.svg, compare::gate_svg(saved.task_names(), gates));
 }
 
 }  // namespace

@@ -42,9 +42,9 @@ void run_train(const TrainFlags& train_flags, const std::vector<std::string>& ov
   train::load_model(setup);
   train::TrainOptions options{.resume = train_flags.resume, .quiet = flags.quiet};
   if (setup.config.eval.generate) {
-    options.dev_scores = [&setup](const adapters::Model& model) {
-      const eval::EvaluateOptions evaluate{.eval = setup.config.eval, .seed = setup.config.train.seed};
-      return eval::task_scores(eval::evaluate(model, setup.dataset, data::Split::kDev, *setup.renderer, evaluate).report);
+    options.dev_scores = [](const train::RunSetup& run) {
+      const eval::EvaluateOptions evaluate{.eval = run.config.eval, .seed = run.config.train.seed};
+      return eval::task_scores(eval::evaluate(run.model, run.dataset, data::Split::kDev, *run.renderer, evaluate).report);
     };
   }
   const train::TrainResult result = train::train(setup, options);

@@ -17,6 +17,8 @@ struct GlobalFlags {
 void add_train(CLI::App& app, const GlobalFlags& flags);
 void add_eval(CLI::App& app, const GlobalFlags& flags);
 void add_export(CLI::App& app, const GlobalFlags& flags);
+void add_adapt(CLI::App& app, const GlobalFlags& flags);
+void add_compare(CLI::App& app, const GlobalFlags& flags);
 void add_generate(CLI::App& app, const GlobalFlags& flags);
 void add_gates(CLI::App& app, const GlobalFlags& flags);
 void add_data(CLI::App& app, const GlobalFlags& flags);

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <map>
 
+#include "adapters/given_weights.h"
 #include "adapters/targets.h"
+#include "adapters/token_gate.h"
+#include "config/method.h"
 #include "core/error.h"
 #include "core/suggest.h"
 
@@ -13,7 +16,7 @@ namespace moelora::adapters {
 
 AdapterSet::AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config, std::vector<std::string> tasks, uint64_t seed)
     : config_(config), tasks_(std::move(tasks)), seed_(seed) {
-  if (config.method == config::Method::kMoelora || config.method == config::Method::kUniform) {
+  if (config::mixes_experts(config.method)) {
     if (config.experts < 1 || config.rank % config.experts != 0) {
       throw Error(ErrorKind::kConfig, {.where = "`adapter.rank`",
                                        .problem = "rank is not divisible by experts",
@@ -30,9 +33,9 @@ AdapterSet::AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config
   size_t next = 0;
   decoder.for_each_projection([&](std::unique_ptr<nn::Projection>& slot) {
     std::vector<std::shared_ptr<const Mixer>> mixers;
-    for (const nn::Member& member : slot->members()) mixers.push_back(targeted[next++] ? make_mixer(member.path) : nullptr);
+    for (const nn::Member& member : slot->members()) mixers.push_back(targeted[next++] ? make_mixer(member) : nullptr);
     if (std::ranges::none_of(mixers, [](const auto& mixer) { return mixer != nullptr; })) return;
-    const ExpertOptions options{.rank = config.rank,
+    const ExpertOptions options{.rank = columns(),
                                 .scale = config.alpha / static_cast<double>(config.rank),
                                 .normal_init = config.init_a == config::InitA::kNormal,
                                 .seed = seed,
@@ -43,26 +46,46 @@ AdapterSet::AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config
   });
 }
 
-/// The method, in one place: who weighs the experts of the linear at `path`.
-std::shared_ptr<const Mixer> AdapterSet::make_mixer(const std::string& path) {
+int64_t AdapterSet::columns() const {
+  return config::is_made_of_runs(config_.method) ? config_.rank * static_cast<int64_t>(tasks_.size()) : config_.rank;
+}
+
+/// The method, in one place: who weighs the experts of a linear.
+std::shared_ptr<const Mixer> AdapterSet::make_mixer(const nn::Member& linear) {
   if (shared_mixer_) return shared_mixer_;
+  using config::Method;
   switch (config_.method) {
-    case config::Method::kLora: return shared_mixer_ = std::make_shared<PlainMixer>(config_.rank);
-    case config::Method::kUniform: return shared_mixer_ = std::make_shared<UniformMixer>(config_.rank, config_.experts);
-    case config::Method::kMoelora: break;
-    case config::Method::kFull:
+    case Method::kLora:
+    case Method::kLoraTaskPrompt: return shared_mixer_ = std::make_shared<PlainMixer>(config_.rank);
+    case Method::kUniform: return shared_mixer_ = std::make_shared<UniformMixer>(config_.rank, config_.experts);
+    case Method::kLoraPerTask:
+    case Method::kLoraHub:
+    case Method::kTaskArithmetic: {
+      const int64_t tasks = static_cast<int64_t>(tasks_.size());
+      return shared_mixer_ = std::make_shared<GivenWeights>(tasks, /*experts=*/tasks, columns());
+    }
+    case Method::kMolora: return std::make_shared<TokenGate>(gate_options(linear.path + ".gate"), linear.base->in_features());
+    case Method::kMoelora: return make_task_gate(linear.path);
+    case Method::kFull:
       throw Error(ErrorKind::kInternal, {.where = "AdapterSet", .problem = "method `full` trains the base and attaches nothing"});
   }
+  throw Error(ErrorKind::kInternal, {.where = "AdapterSet", .problem = "unknown method"});
+}
+
+GateOptions AdapterSet::gate_options(std::string name) const {
+  return {.name = std::move(name),
+          .rank = config_.rank,
+          .experts = config_.experts,
+          .mean_one = config_.gate.normalise == config::GateNormalise::kMeanOne,
+          .seed = seed_};
+}
+
+std::shared_ptr<const Mixer> AdapterSet::make_task_gate(const std::string& path) {
   if (!embedding_) {
     embedding_ = std::make_shared<TaskEmbedding>(static_cast<int64_t>(tasks_.size()), config_.gate.embedding_size, seed_);
   }
   const bool shared = config_.gate.scope == config::GateScope::kShared;
-  auto gate = std::make_shared<TaskGate>(GateOptions{.name = shared ? "gate" : path + ".gate",
-                                                     .rank = config_.rank,
-                                                     .experts = config_.experts,
-                                                     .mean_one = config_.gate.normalise == config::GateNormalise::kMeanOne,
-                                                     .seed = seed_},
-                                         embedding_);
+  auto gate = std::make_shared<TaskGate>(gate_options(shared ? "gate" : path + ".gate"), embedding_);
   if (!shared) return gate;
   shared_gate_ = gate;
   return shared_mixer_ = std::make_shared<SharedGate>(gate);
@@ -101,9 +124,10 @@ std::unique_ptr<TaskRows> AdapterSet::rows(const PackedTasks& packed) const {
 std::vector<NamedTensor> AdapterSet::parameters() const {
   std::vector<NamedTensor> all;
   if (embedding_) all.emplace_back("task_embedding", embedding_->table);
-  if (shared_gate_) std::ranges::copy(shared_gate_->parameters(), std::back_inserter(all));
+  if (shared_mixer_) std::ranges::copy(shared_mixer_->parameters(), std::back_inserter(all));
   for (const AdaptedProjection* projection : projections_) {
     std::ranges::copy(projection->parameters(), std::back_inserter(all));
+    if (shared_mixer_) continue;
     for (const MemberAdapter& adapter : projection->adapters()) {
       std::ranges::copy(adapter.mixer->parameters(), std::back_inserter(all));
     }
@@ -135,6 +159,14 @@ void AdapterSet::load(std::span<const NamedTensor> values) {
   const at::NoGradGuard no_grad;
   for (const auto& [name, master] : masters) master.copy_(given.at(name));
   refresh();
+}
+
+void AdapterSet::detach(nn::Decoder& decoder) {
+  size_t next = 0;
+  decoder.for_each_projection([&](std::unique_ptr<nn::Projection>& slot) {
+    if (next < projections_.size() && slot.get() == projections_[next]) slot = projections_[next++]->take_base();
+  });
+  projections_.clear();
 }
 
 void AdapterSet::refresh() {

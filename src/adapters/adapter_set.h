@@ -10,17 +10,12 @@
 
 #include "adapters/adapted_projection.h"
 #include "adapters/collapse.h"
+#include "adapters/gate_table.h"
 #include "adapters/mixer.h"
 #include "config/run_config.h"
 #include "nn/decoder.h"
 
 namespace moelora::adapters {
-
-/// How one gate (or the absence of one) weighs the experts, for `moelora gates`.
-struct GateTable {
-  std::string name;                           // "shared", or the path of the linear whose gate it is
-  std::vector<std::vector<float>> weights;    // [tasks][N]
-};
 
 /// The weights of one Mixer for tasks 0 … count - 1.
 GateTable gate_table(std::string name, const Mixer& mixer, size_t task_count);
@@ -52,17 +47,24 @@ class AdapterSet {
   /// To be called after the masters changed (an optimizer step does so through Trainer): the compute copies follow.
   void refresh();
 
-  /// One task as a plain LoRA, one entry an adapted linear.
+  /// One task as a plain LoRA, one entry an adapted linear. Throws Error (kModel) for a token gate.
   std::vector<CollapsedLinear> collapse(int64_t task) const;
 
   /// Folds one task into the weights (from the pristine ones; merging it again changes nothing), until restore().
   void merge(int64_t task);
   void restore();
 
+  /// Throws Error (kModel) for a token gate, which has no weights of a task.
   std::vector<GateTable> gates() const;
 
+  /// Gives the decoder's projections back as they were before the set was made. The set has no projections from then on.
+  void detach(nn::Decoder& decoder);
+
  private:
-  std::shared_ptr<const Mixer> make_mixer(const std::string& path);
+  int64_t columns() const;  // R: the rank, or that of all tasks' adapters side by side
+  std::shared_ptr<const Mixer> make_mixer(const nn::Member& linear);
+  std::shared_ptr<const Mixer> make_task_gate(const std::string& path);
+  GateOptions gate_options(std::string name) const;
 
   config::AdapterConfig config_;
   std::vector<std::string> tasks_;

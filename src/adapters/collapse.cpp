@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/addmm.h>
+#include <ATen/ops/index_select.h>
 
 #include "adapters/adapted_projection.h"
 
@@ -9,8 +10,11 @@ namespace moelora::adapters {
 
 CollapsedLinear collapse(const MemberAdapter& adapter, double scale, int64_t task) {
   const at::NoGradGuard no_grad;
-  const at::Tensor columns = adapter.mixer->task_weights(task).mul(scale);  // [R]
-  return {adapter.path, adapter.a.detach().clone(), adapter.b.detach().mul(columns)};
+  const at::Tensor weights = adapter.mixer->task_weights(task).mul(scale);  // [R]
+  const at::Tensor a = adapter.a.detach(), b = adapter.b.detach().mul(weights);
+  const at::Tensor used = adapter.mixer->task_columns(task);
+  if (used.defined()) return {adapter.path, at::index_select(a, 0, used), at::index_select(b, 1, used)};
+  return {adapter.path, a.clone(), b};
 }
 
 at::Tensor merged_weight(const at::Tensor& pristine, const CollapsedLinear& adapter) {

@@ -2,6 +2,7 @@
 //
 //   A_t = A,   B_t = s * B ⊙ repeat(w[t], r / N)      so that  W0 + B_t A_t  is the weight that task t is computed with
 //
+// Columns that a task has no use for by construction (Mixer::task_columns) are left out of both.
 // The scale and the gate are baked into B: whoever loads it uses alpha = rank. Every export goes through here.
 #pragma once
 
@@ -17,8 +18,8 @@ struct MemberAdapter;
 /// A plain LoRA of one linear for one task.
 struct CollapsedLinear {
   std::string path;  // "model.layers.0.self_attn.q_proj"
-  at::Tensor a;      // [R, in] float32
-  at::Tensor b;      // [out, R] float32, scale and gate baked in
+  at::Tensor a;      // [n, in] float32, n at most R
+  at::Tensor b;      // [out, n] float32, scale and gate baked in
 };
 
 /// `scale` is alpha / r. A task's index must be valid: AdapterSet checks names.

@@ -5,6 +5,8 @@
 //   lora      1                                                 Hu et al., "LoRA"
 //   uniform   1 / N                                             MOELoRA without gate (arXiv 2310.18339, ablation)
 //   moelora   repeat(softmax(W_g E_t), r / N), or N times that  arXiv 2310.18339, section 4.3
+//   molora    the same of softmax(W x): see token_gate.h        Zadouri et al., arXiv 2309.05444
+//   made of runs: a row of a table that was found or set, see given_weights.h
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -28,10 +30,13 @@ class Mixer {
   /// m [T, R] float32 of the rows (x [T, in] for methods that look at it), differentiable; undefined where every weight is 1.
   virtual at::Tensor row_weights(const TaskRows& rows, const at::Tensor& x) const = 0;
 
-  /// m [R] float32 of one task, detached: what collapse multiplies into B.
+  /// m [R] float32 of one task, detached: what collapse multiplies into B. Throws Error (kModel) where the task alone doesn't decide.
   virtual at::Tensor task_weights(int64_t task) const = 0;
 
-  /// The weights of the N experts of one task, [N] float32, detached: what `moelora gates` shows.
+  /// The columns that a task needs, [n] int64, where others have weight 0 by construction; undefined: all R.
+  virtual at::Tensor task_columns(int64_t) const { return {}; }
+
+  /// The weights of the N experts of one task, [N] float32, detached: what `moelora gates` shows. Throws as task_weights.
   virtual at::Tensor expert_weights(int64_t task) const = 0;
 
   /// Trainable masters, each a float32 leaf, by name.
@@ -105,6 +110,7 @@ class SharedGate : public Mixer {
   at::Tensor row_weights(const TaskRows& rows, const at::Tensor&) const override { return rows.shared_weights(); }
   at::Tensor task_weights(int64_t task) const override { return gate_->task_weights(task); }
   at::Tensor expert_weights(int64_t task) const override { return gate_->expert_weights(task); }
+  std::vector<NamedTensor> parameters() const override { return gate_->parameters(); }
 
  private:
   std::shared_ptr<const TaskGate> gate_;

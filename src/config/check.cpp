@@ -4,6 +4,7 @@
 
 #include "config/load.h"
 #include "config/loader.h"
+#include "config/method.h"
 #include "core/suggest.h"
 
 namespace moelora::config {
@@ -53,8 +54,7 @@ int64_t nearest_divisor(int64_t number, int64_t wanted) {
 
 void check_adapter(const RunConfig& config, Findings* findings) {
   const AdapterConfig& adapter = config.adapter;
-  const bool has_experts = adapter.method == Method::kMoelora || adapter.method == Method::kUniform;
-  if (has_experts && !findings->has_failed("adapter.rank") && !findings->has_failed("adapter.experts") &&
+  if (mixes_experts(adapter.method) && !findings->has_failed("adapter.rank") && !findings->has_failed("adapter.experts") &&
       !findings->has_failed("adapter.method") && adapter.rank % adapter.experts != 0) {
     const int64_t upper = (adapter.rank / adapter.experts + 1) * adapter.experts;
     findings->add_about(

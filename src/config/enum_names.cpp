@@ -13,7 +13,8 @@ const Names& enum_names(LossNormalisation) {
   return names;
 }
 const Names& enum_names(Method) {
-  static const Names names = {"moelora", "lora", "uniform", "full"};
+  static const Names names = {"moelora",       "uniform", "molora",          "lora", "lora_task_prompt",
+                              "lora_per_task", "lorahub", "task_arithmetic", "full"};
   return names;
 }
 const Names& enum_names(GateScope) {

@@ -89,6 +89,7 @@ std::vector<Field<RunConfig>> make_run_fields() {
 
       run_field<&Run::data, &Data::sources>("data.sources", kAny,
                                             "Where rows come from: a path, or a list of paths and mappings; required."),
+      run_field<&Run::data, &Data::tasks>("data.tasks", kAny, "Use these tasks alone; empty: all tasks of the sources."),
       run_field<&Run::data, &Data::max_length>("data.max_length", at_least(2),
                                                "Most tokens of prompt and answer together."),
       run_field<&Run::data, &Data::overflow>("data.overflow", kAny,
@@ -117,16 +118,14 @@ std::vector<Field<RunConfig>> make_run_fields() {
                                                      "generation and export."),
 
       run_field<&Run::adapter, &Adapter::method>("adapter.method", kAny,
-                                                 "What is trained: a mixture of LoRA experts weighed by the task, one "
-                                                 "LoRA for all tasks, the mixture with equal weights, or every "
-                                                 "parameter of the model."),
+                                                 "What is trained; the table below says what each is."),
       run_field<&Run::adapter, &Adapter::rank>("adapter.rank", between(1, 65536),
                                                "Total rank over all experts; a multiple of `adapter.experts`."),
       run_field<&Run::adapter, &Adapter::alpha>("adapter.alpha", above(0),
                                                 "The adapter's output is scaled by alpha / rank."),
       run_field<&Run::adapter, &Adapter::experts>("adapter.experts", between(1, 65536),
-                                                  "Number of experts, each of rank `rank` / `experts`; not used by "
-                                                  "`lora` and `full`."),
+                                                  "Number of experts, each of rank `rank` / `experts`; used by "
+                                                  "`moelora`, `uniform` and `molora`."),
       run_field<&Run::adapter, &Adapter::dropout>(
           "adapter.dropout", from_to_below(0, 1),
           "Probability that an input of the adapter is dropped while training."),
@@ -145,6 +144,11 @@ std::vector<Field<RunConfig>> make_run_fields() {
                                                                  "alpha."),
       run_field<&Run::adapter, &Adapter::gate, &Gate::embedding_size>("adapter.gate.embedding_size", between(1, 65536),
                                                                       "Size of a task's embedding."),
+      run_field<&Run::adapter, &Adapter::start>("adapter.start", kAny,
+                                                "A finished run of the same method and shape whose adapter training starts "
+                                                "from; tasks it doesn't know start afresh. Relative to the working directory."),
+      run_field<&Run::adapter, &Adapter::search_steps>("adapter.search_steps", at_least(1),
+                                                       "Weights that `lorahub` tries for each task, on its dev rows."),
 
       run_field<&Run::train, &Train::epochs>("train.epochs", above(0),
                                              "Passes over the training rows; may be a fraction."),

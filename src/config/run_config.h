@@ -18,7 +18,18 @@ enum class Overflow { kError, kDrop, kCutMiddle, kCutHead };
 /// What one unit of loss weight is, over a whole optimizer step.
 enum class LossNormalisation { kToken, kSample, kTask };
 
-enum class Method { kMoelora, kLora, kUniform, kFull };
+/// What is trained; docs/moelora.md has the table. config/method.h groups them.
+enum class Method {
+  kMoelora,         // experts weighed by a gate that sees the task
+  kUniform,         // experts of equal weight: no gate
+  kMolora,          // experts weighed by a gate that sees the row
+  kLora,            // one LoRA for all tasks
+  kLoraTaskPrompt,  // the same, with a line in the prompt that names the task
+  kLoraPerTask,     // one LoRA a task, each trained alone
+  kLoraHub,         // those, summed for each task with weights found on its dev rows
+  kTaskArithmetic,  // those, their updates added with one weight
+  kFull,            // every parameter of the base
+};
 enum class GateScope { kShared, kPerLayer };
 enum class GateNormalise { kSumOne, kMeanOne };
 enum class InitA { kKaiming, kNormal };
@@ -50,7 +61,8 @@ struct TaskConfig {
 
 struct DataConfig {
   std::vector<DataSource> sources;
-  int64_t max_length = 1024;  // tokens of prompt and answer together
+  std::vector<std::string> tasks;  // only these; empty: all tasks of the sources
+  int64_t max_length = 1024;       // tokens of prompt and answer together
   Overflow overflow = Overflow::kError;
   std::string group;           // row field that names a group (a patient, say) that must not stand in train and test
   bool allow_overlap = false;  // train/test overlap of rows or groups: a warning instead of an error
@@ -86,6 +98,8 @@ struct AdapterConfig {
   std::vector<std::string> targets = {"all-linear"};  // or module names (q_proj), or patterns over full module paths
   InitA init_a = InitA::kKaiming;                     // or normal: N(0, 0.01²), as the reference
   GateConfig gate;
+  std::string start;           // a run whose adapter is the start: its experts, gate and known tasks' embeddings; empty: fresh
+  int64_t search_steps = 100;  // of lorahub: weights tried for each task
 
   bool operator==(const AdapterConfig&) const = default;
 };

@@ -19,6 +19,8 @@ enum class RandomStream : uint32_t {
   kOrder = 3,     // shuffling rows, sampling tasks
   kSampling = 4,  // generated tokens
   kData = 5,      // tests, synthetic workloads
+  kSearch = 6,    // searches without gradients
+  kBootstrap = 7, // resampling of results
 };
 
 /// One block of four draws. key: two words, counter: four words.

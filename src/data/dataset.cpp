@@ -90,6 +90,10 @@ class Loader {
     bool other_label = false;
     for (Row& row : file.rows) {
       label(entry, row);
+      if (!config_.tasks.empty() && std::ranges::find(config_.tasks, row.task) == config_.tasks.end()) {
+        left_out_.insert(row.task);
+        continue;
+      }
       if (!other_label && !entry.task && entry.fallback_task && row.task != *entry.fallback_task &&
           !request_.unnamed_files_are) {
         other_label = true;
@@ -129,9 +133,10 @@ class Loader {
       if (settings != settings_.end()) task.settings = settings->second;
     }
     if (!complete) return;
+    check_chosen(names);
     if (contains(request_.splits, Split::kTrain)) {
       for (const auto& [name, settings] : settings_) {
-        if (tasks_.contains(name)) continue;
+        if (tasks_.contains(name) || left_out_.contains(name)) continue;
         errors_.push_back(Error(ErrorKind::kConfig, {"tasks." + name, "no data for the task `" + name + "`",
                                                      "the tasks " + list_names(names), "", did_you_mean(name, names)}));
       }
@@ -154,6 +159,16 @@ class Loader {
       for (const Split split : request_.splits)
         wanted += (wanted.empty() ? "" : " or ") + std::string(split_name(split));
       errors_.push_back(Error(ErrorKind::kData, {"data", "the sources hold no " + wanted + " rows"}));
+    }
+  }
+
+  /// Every task of `data.tasks` must have rows.
+  void check_chosen(std::vector<std::string> names) {
+    names.insert(names.end(), left_out_.begin(), left_out_.end());
+    for (const std::string& name : config_.tasks) {
+      if (tasks_.contains(name)) continue;
+      errors_.push_back(Error(ErrorKind::kConfig, {"data.tasks", "no data for the task `" + name + "`", "",
+                                                   "the tasks " + list_names(names), did_you_mean(name, names)}));
     }
   }
 
@@ -182,6 +197,7 @@ class Loader {
   const std::map<std::string, config::TaskConfig>& settings_;
   const DatasetRequest& request_;
   std::map<std::string, Task> tasks_;
+  std::set<std::string> left_out_;   // tasks that data.tasks doesn't name
   std::vector<std::string> labels_;  // of each file: what gives its rows their task
   std::vector<Error> errors_;
   int64_t bad_rows_ = 0;

@@ -65,6 +65,7 @@ struct TaskWork {
   int64_t max_new_tokens = 0;
   std::vector<MetricSpec> specs;
   std::vector<EvalRow> rows;
+  std::vector<std::string> groups;            // a row each
   std::vector<std::vector<int32_t>> prompts;  // a row each; empty where dropped
   std::vector<std::string> answers;           // a row each
   std::vector<Comparison> comparisons;
@@ -158,6 +159,7 @@ class Preparation {
     std::vector<data::Row>& rows = chosen.tasks[0].rows[static_cast<size_t>(split_)];
     rows = chosen_rows(task.of(split_), options_.eval.rows);
     work.rows = to_eval_rows(rows);
+    for (const data::Row& row : rows) work.groups.push_back(row.group);
     for (const MetricSpec& spec : work.specs) check_gold(spec, "tasks." + task.name + ".metric", rows, work.rows);
 
     if (options_.baselines) work.comparisons = baselines_of(work, options_.seed);
@@ -236,6 +238,7 @@ TaskReport report_of(const TaskWork& work, const data::PromptRenderer& renderer,
   for (size_t i = 0; i < work.rows.size(); ++i) {
     RowPrediction& row = report.rows.emplace_back();
     row.id = work.rows[i].id;
+    row.group = work.groups[i];
     row.prompt_tokens = std::ssize(work.prompts[i]);
     row.gold = work.rows[i].gold;
     row.prediction = work.answers[i];

@@ -45,7 +45,7 @@ class ItemF1 : public Metric {
     result_.right += right;
     result_.wrong += wrong;
     result_.missed += missed;
-    return {ratios(right, wrong, missed).f1, answer.malformed(), off_list};
+    return {ratios(right, wrong, missed).f1, answer.malformed(), off_list, right, wrong, missed};
   }
 
   MetricResult result() const override {

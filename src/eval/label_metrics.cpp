@@ -40,8 +40,10 @@ class LabelMetric : public Metric {
       read.reading = !has_list ? Reading::kUnknown : answer.off_list.empty() ? Reading::kListed : Reading::kOffList;
       if (read.reading == Reading::kListed) remember(prediction, grammar);
     }
-    const RowScore score = {read.predicted == read.gold && !answer.malformed() ? 1.0 : 0.0, answer.malformed(),
-                            read.reading == Reading::kOffList};
+    RowScore score = {read.predicted == read.gold && !answer.malformed() ? 1.0 : 0.0, answer.malformed(),
+                      read.reading == Reading::kOffList};
+    score.gold = read.gold;
+    if (read.reading == Reading::kListed || read.reading == Reading::kUnknown) score.answered = read.predicted;
     rows_.push_back(std::move(read));
     return score;
   }

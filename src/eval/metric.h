@@ -50,6 +50,12 @@ struct RowScore {
   double score = 0;  // in [0, 1]; 0 or 1 where the metric is right/wrong; a row's own F1 under micro F1
   bool malformed = false;
   bool off_list = false;
+  // What the row adds to a score that isn't the mean of the rows' (eval/rescore.h):
+  int64_t right = 0;     // items or words, as in MetricResult
+  int64_t wrong = 0;
+  int64_t missed = 0;
+  std::string gold;      // of classifications: the class, and
+  std::string answered;  // the class answered; empty where malformed or off the list
 };
 
 struct ClassScore {

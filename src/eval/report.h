@@ -18,6 +18,7 @@ namespace moelora::eval {
 
 struct RowPrediction {
   std::string id;
+  std::string group;  // the row's, where data.group names one
   int64_t prompt_tokens = 0;
   std::string gold;
   std::string prediction;

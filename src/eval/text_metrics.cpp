@@ -62,7 +62,9 @@ class TextMetric : public Metric {
     const ParsedAnswer answer = parse_answer(prediction, {AnswerKind::kText, Grammar::kPlain, {}});
     result_.rows += 1;
     result_.malformed += answer.malformed();
-    return {score(row, answer.items.empty() ? "" : *answer.items.begin()), answer.malformed(), false};
+    const int64_t right = result_.right, wrong = result_.wrong, missed = result_.missed;
+    const double value = score(row, answer.items.empty() ? "" : *answer.items.begin());
+    return {value, answer.malformed(), false, result_.right - right, result_.wrong - wrong, result_.missed - missed};
   }
 
  protected:

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "config/enum_names.h"
 #include "core/error.h"
 #include "io/peft_adapter.h"
 
@@ -20,8 +21,8 @@ std::string model_card(const OpenRun& run, const std::string& task) {
   std::string options;
   for (const auto& [name, value] : config.chat_template.options) options += (options.empty() ? "" : ", ") + name + ": " + value;
   std::string card = "---\nbase_model: " + config.model + "\nlibrary_name: peft\ntags: [lora, moelora]\n---\n\n# " + task + "\n\n" +
-                     "A LoRA adapter for the task `" + task + "`, collapsed exactly from a multi-task MOELoRA adapter" +
-                     " (arXiv 2310.18339). alpha equals rank: gate weights and scale are part of B.\n\n" +
+                     "A LoRA adapter for the task `" + task + "`, collapsed exactly from a multi-task adapter (method `" +
+                     config::name_of(config.adapter.method) + "` of moelora, after MOELoRA, arXiv 2310.18339). alpha equals rank: gate weights and scale are part of B.\n\n" +
                      "| | |\n|---|---|\n" + "| base model | " + config.model + " |\n" + "| base weights (XXH3-128) | `" + run.base_hash +
                      "` |\n" + "| chat template (XXH3-128) | " +
                      (run.saved.template_hash.empty() ? "none" : "`" + run.saved.template_hash + "`") + " |\n" +
@@ -42,9 +43,10 @@ void export_peft(const OpenRun& run, const std::string& task, const std::filesys
                                     .problem = "a run of method `full` has no adapter to export",
                                     .hint = "its model/ directory is an ordinary Hugging Face model"});
   }
-  io::PeftAdapter adapter{.r = run.model.adapters->config().rank, .base_model_name_or_path = run.saved.config.model};
+  io::PeftAdapter adapter{.base_model_name_or_path = run.saved.config.model};
   std::set<std::string> targets;
   for (adapters::CollapsedLinear& linear : run.model.adapters->collapse(index)) {
+    adapter.r = linear.a.size(0);
     targets.insert(linear.path.substr(linear.path.rfind('.') + 1));
     adapter.modules[linear.path] = {std::move(linear.a), std::move(linear.b)};
   }

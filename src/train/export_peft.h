@@ -9,7 +9,7 @@
 namespace moelora::train {
 
 /// Writes `dir` (must not exist): adapter_model.safetensors, adapter_config.json and a model card. Throws Error (kUsage) for an unknown
-/// task, Error (kModel) for a method that doesn't collapse (`full`).
+/// task, Error (kModel) for a method that doesn't collapse (`full`, `molora`).
 void export_peft(const OpenRun& run, const std::string& task, const std::filesystem::path& dir);
 
 /// The model card (README.md): base, task, method, template and its options, and every source of data with hash and licence.

@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "adapters/targets.h"
+#include "config/method.h"
 #include "core/threads.h"
 #include "train/trainer.h"
 
@@ -58,6 +59,10 @@ int64_t adapter_parameter_count(const config::AdapterConfig& adapter, const nn::
     if (!targeted[i]) continue;
     count += adapter.rank * (all[i].in + all[i].out);
     ++adapted;
+  }
+  if (config::is_made_of_runs(adapter.method)) count *= tasks;
+  if (adapter.method == config::Method::kMolora) {
+    for (size_t i = 0; i < all.size(); ++i) count += targeted[i] ? adapter.experts * all[i].in : 0;
   }
   if (adapter.method == config::Method::kMoelora) {
     const int64_t gates = adapter.gate.scope == config::GateScope::kShared ? 1 : adapted;

@@ -4,7 +4,10 @@
 
 #include <map>
 
+#include "adapters/given_weights.h"
+#include "adapters/token_gate.h"
 #include "config/load.h"
+#include "config/method.h"
 #include "core/error.h"
 #include "io/artefact.h"
 
@@ -84,11 +87,22 @@ SavedAdapter load_adapter(const std::filesystem::path& dir) {
 std::vector<adapters::GateTable> gates_of(const SavedAdapter& saved) {
   const config::AdapterConfig& adapter = saved.config.adapter;
   const std::vector<std::string> tasks = saved.task_names();
-  if (adapter.method == config::Method::kLora) return {adapters::gate_table("none: plain LoRA", adapters::PlainMixer(adapter.rank), tasks.size())};
+  if (adapter.method == config::Method::kMolora) adapters::throw_not_linear_in_the_task();
+  if (adapter.method == config::Method::kLora || adapter.method == config::Method::kLoraTaskPrompt) {
+    return {adapters::gate_table("none: plain LoRA", adapters::PlainMixer(adapter.rank), tasks.size())};
+  }
   if (adapter.method == config::Method::kUniform) {
     return {adapters::gate_table("none: uniform", adapters::UniformMixer(adapter.rank, adapter.experts), tasks.size())};
   }
   const std::map<std::string, at::Tensor> tensors(saved.tensors.begin(), saved.tensors.end());
+  if (config::is_made_of_runs(adapter.method)) {
+    const int64_t count = static_cast<int64_t>(tasks.size());
+    const adapters::GivenWeights mixer(count, count, count * adapter.rank);
+    const at::NoGradGuard no_grad;
+    at::Tensor table = mixer.parameters()[0].second;
+    table.copy_(tensors.at("expert_weights"));
+    return {adapters::gate_table("none: weights of the tasks' LoRAs", mixer, tasks.size())};
+  }
   const auto embedding = std::make_shared<adapters::TaskEmbedding>(static_cast<int64_t>(tasks.size()), adapter.gate.embedding_size, 0);
   std::vector<adapters::GateTable> gates;
   const at::NoGradGuard no_grad;

@@ -38,7 +38,7 @@ void save_adapter(const std::filesystem::path& dir, const SavedAdapter& saved);
 /// Throws Error (kModel) naming file and field.
 SavedAdapter load_adapter(const std::filesystem::path& dir);
 
-/// The gates' weights, from the adapter alone: no base is needed.
+/// The gates' weights, from the adapter alone: no base is needed. Throws Error (kModel) for a token gate.
 std::vector<adapters::GateTable> gates_of(const SavedAdapter& saved);
 
 }  // namespace moelora::train

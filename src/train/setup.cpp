@@ -15,6 +15,8 @@
 #include "io/json_file.h"
 #include "nn/random_weights.h"
 #include "text/assets.h"
+#include "train/config_identity.h"
+#include "train/start_from.h"
 
 namespace moelora::train {
 namespace {
@@ -65,6 +67,16 @@ void check_template(const RunSetup& setup) {
                         (setup.base.dir / "tokenizer_config.json").string(),
                .expected = "a model with one, or `template.chat: false`",
                .hint = "for a base model write `template: {chat: false}`: prompts are then the rows' plain text"});
+}
+
+/// The line that tells a plain LoRA the task, where the configuration gives none: written into the configuration, so that evaluation
+/// and generation read it there.
+void bring_task_prompts(RunSetup& setup) {
+  if (setup.config.adapter.method != config::Method::kLoraTaskPrompt) return;
+  for (data::Task& task : setup.dataset.tasks) {
+    if (!task.settings.prompt) task.settings.prompt = "Task: " + task.name;
+    setup.config.tasks[task.name].prompt = task.settings.prompt;
+  }
 }
 
 }  // namespace
@@ -132,6 +144,7 @@ RunSetup prepare_data(config::RunConfig config) {
   setup.dataset = data::load_dataset(setup.config.data, setup.config.tasks);
   check_template(setup);
   for (std::string& warning : data::check_overlap(setup.dataset)) setup.dataset.warnings.push_back(std::move(warning));
+  bring_task_prompts(setup);
   const int64_t threads = setup.config.train.threads;
   setup.train_rows = std::make_shared<data::EncodedRows>(
       data::encode_rows(setup.dataset, data::Split::kTrain, *setup.renderer, {.threads = threads}));
@@ -140,27 +153,34 @@ RunSetup prepare_data(config::RunConfig config) {
                         {.threads = threads, .max_rows_per_task = setup.config.eval.rows}));
   check_best(setup);
 
-  // Where things lie, how often the run saves and on how many threads it runs don't make it another run; the files'
-  // contents are compared by their own hashes.
-  config::RunConfig identifying = setup.config;
+  setup.identity = {.base = "",
+                    .tokenizer = setup.base.tokenizer_hash,
+                    .chat_template = setup.renderer->template_hash(),
+                    .data = setup.dataset.hash,
+                    .config = config_identity(setup.config)};
+  return setup;
+}
+
+std::string config_identity(const config::RunConfig& config) {
+  config::RunConfig identifying = config;
   identifying.model.clear();
   identifying.output.clear();
   for (config::DataSource& source : identifying.data.sources) source.path.clear();
   identifying.train.threads = {};
   identifying.checkpoint = {};
   identifying.train.log_every = {};
-  setup.identity = {.base = "",
-                    .tokenizer = setup.base.tokenizer_hash,
-                    .chat_template = setup.renderer->template_hash(),
-                    .data = setup.dataset.hash,
-                    .config = hash_hex(config::to_yaml(identifying))};
-  return setup;
+  if (!config.adapter.start.empty()) identifying.adapter.start = start_hash(config.adapter.start);
+  return hash_hex(config::to_yaml(identifying));
 }
 
 void load_model(RunSetup& setup) {
+  const int64_t threads = setup.config.train.threads;
+  at::set_num_threads(static_cast<int>(threads > 0 ? threads : usable_cores()));
+  attach(setup, load_base(setup.base, setup.config));
+}
+
+void attach(RunSetup& setup, LoadedBase base) {
   const config::RunConfig& config = setup.config;
-  at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
-  LoadedBase base = load_base(setup.base, config);
   setup.model.decoder = std::move(base.decoder);
   setup.identity.base = std::move(base.hash);
   if (config.adapter.method == config::Method::kFull) {
@@ -168,6 +188,7 @@ void load_model(RunSetup& setup) {
   } else {
     setup.model.adapters = std::make_unique<adapters::AdapterSet>(*setup.model.decoder, config.adapter,
                                                                   setup.dataset.task_names(), config.train.seed);
+    if (!config.adapter.start.empty()) start_from(setup, config.adapter.start);
   }
 }
 

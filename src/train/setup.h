@@ -69,4 +69,8 @@ RunSetup prepare_data(config::RunConfig config);
 /// Loads the base and attaches what is trained. Sets the number of threads.
 void load_model(RunSetup& setup);
 
+/// Attaches what is trained to a base that is loaded already; setup.model.take_base() gives it back for another run. Not for several
+/// runs of method `full`, which changes the base.
+void attach(RunSetup& setup, LoadedBase base);
+
 }  // namespace moelora::train

@@ -5,13 +5,16 @@
 #include <cmath>
 
 #include "config/load.h"
+#include "config/method.h"
 #include "core/durable.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "data/training_stream.h"
 #include "io/checkpoint.h"
+#include "train/dev_evaluation.h"
 #include "train/finish.h"
+#include "train/made_of_runs.h"
 #include "train/metrics_log.h"
 #include "train/non_finite.h"
 #include "train/optimizer.h"
@@ -52,10 +55,11 @@ class Run {
         progress.clear();
         evaluate();
       }
-      if (evaluated || state_.step % save_every_ == 0) save();
+      const bool saved = evaluated || state_.step % save_every_ == 0;
+      if (saved) save();
       if (interrupt_requested()) {
         progress.clear();
-        stop_for_interrupt(evaluated);
+        stop_for_interrupt(saved);
       }
     }
     progress.clear();
@@ -150,14 +154,6 @@ class Run {
   }
   double rate() const { return process_seconds_ > 0 ? static_cast<double>(process_tokens_) / process_seconds_ : 0; }
 
-  ordered_json task_losses(const StepLoss& loss) const {
-    ordered_json tasks = ordered_json::object();
-    for (size_t t = 0; t < loss.tasks.size(); ++t) {
-      if (loss.tasks[t].tokens > 0) tasks[setup_.dataset.tasks[t].name]["loss"] = loss.tasks[t].mean();
-    }
-    return tasks;
-  }
-
   void record(ordered_json line) {
     log_->write(line);
     line.erase("time");
@@ -172,7 +168,7 @@ class Run {
                                     {"learning_rate", learning_rate_.at(state_.step - 1)},
                                     {"gradient_norm", gradient_norm_},
                                     {"tokens", state_.tokens}}},
-                         {"task", task_losses(state_.window)},
+                         {"task", task_losses(setup_, state_.window)},
                          {"time", {{"tokens_per_s", rate()}, {"seconds", process_seconds_}}}};
     record(std::move(line));
     state_.window = {};
@@ -184,21 +180,9 @@ class Run {
   /// Loss (and, where asked for, scores) on the dev rows; decides what is best so far.
   void evaluate() {
     if (setup_.dev_rows->size() == 0) return;
-    const StepLoss loss = loss_of(setup_.model, data::pack_all(*setup_.dev_rows, {.tokens_per_batch = config().train.tokens_per_batch}));
-    ordered_json tasks = task_losses(loss);
-    std::map<std::string, double> scores;
-    if (options_.dev_scores) scores = options_.dev_scores(setup_.model);
-    for (const auto& [task, score] : scores) tasks[task]["score"] = score;
-    double mean_loss = 0, mean_score = 0;
-    for (const auto& [task, values] : tasks.items()) mean_loss += values.value("loss", 0.0) / static_cast<double>(tasks.size());
-    for (const auto& [task, score] : scores) mean_score += score / static_cast<double>(scores.size());
-    ordered_json eval = tasks;
-    eval["mean"]["loss"] = mean_loss;
-    if (!scores.empty()) eval["mean"]["score"] = mean_score;
-    record({{"step", state_.step}, {"epoch", epoch()}, {"eval", eval}});
-
-    const bool by_score = !scores.empty();
-    const double value = eval.at(config().eval.best).at(by_score ? "score" : "loss");
+    const DevEvaluation dev = evaluate_on_dev(setup_, options_.dev_scores);
+    record({{"step", state_.step}, {"epoch", epoch()}, {"eval", dev.tasks}});
+    const auto [value, by_score] = std::pair(dev.value, dev.by_score);
     const bool improved = !state_.best || (by_score ? value > state_.best->value : value < state_.best->value);
     if (improved) state_.best = Best{state_.step, value};
     state_.evaluations_without_improvement = improved ? 0 : state_.evaluations_without_improvement + 1;
@@ -274,6 +258,9 @@ int64_t total_steps(const config::TrainConfig& config, int64_t steps_per_epoch) 
   return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(config.epochs * static_cast<double>(steps_per_epoch) - 1e-9)));
 }
 
-TrainResult train(RunSetup& setup, const TrainOptions& options) { return Run(setup, options).train(); }
+TrainResult train(RunSetup& setup, const TrainOptions& options) {
+  if (config::is_made_of_runs(setup.config.adapter.method)) return train_runs(setup, options);
+  return Run(setup, options).train();
+}
 
 }  // namespace moelora::train

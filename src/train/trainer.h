@@ -20,8 +20,8 @@
 
 namespace moelora::train {
 
-/// Scores of generated answers on the dev rows, by task; given by whoever can generate (`eval.generate`).
-using DevScores = std::function<std::map<std::string, double>(const adapters::Model&)>;
+/// Scores of generated answers on the dev rows of the setup's tasks; given where `eval.generate` asks for them.
+using DevScores = std::function<std::map<std::string, double>(const RunSetup&)>;
 
 struct TrainOptions {
   bool resume = false;  // continue from the newest valid checkpoint of the run directory
@@ -39,7 +39,8 @@ struct TrainResult {
   std::filesystem::path artefact;     // adapter/ or model/
 };
 
-/// Trains `setup` (from prepare_data and load_model) and writes config.output. Throws
+/// Trains `setup` (from prepare_data and load_model) and writes config.output; of a method that is made of several runs, all of them
+/// (train/made_of_runs.h). Throws
 ///   Error (kIo)           the directory is taken (a run stands there already, or another process writes it), or the disk fails
 ///   Error (kNumeric)      a loss or gradient that isn't finite, naming task and row; the weights are those of the step before
 ///   Error (kInterrupted)  SIGINT or SIGTERM: a checkpoint was written

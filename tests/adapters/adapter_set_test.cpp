@@ -103,6 +103,19 @@ TEST(AdapterSet, PerLayerGatesGetAGateForEachLinear) {
   EXPECT_EQ(adapters.gates().size(), static_cast<size_t>(7 * decoder.config().layers));
 }
 
+TEST(AdapterSet, ATokenGateCountsItsFormulaAndDoesNotCollapse) {
+  nn::Decoder decoder = load_decoder("qwen3/f32", at::kFloat);
+  const nn::ModelConfig& c = decoder.config();
+  const AdapterSet plain(decoder, {.method = config::Method::kLora, .rank = 8}, kTasks, /*seed=*/1);
+  nn::Decoder gated = load_decoder("qwen3/f32", at::kFloat);
+  AdapterSet token(gated, {.method = config::Method::kMolora, .rank = 8, .experts = 4}, kTasks, /*seed=*/1);
+  const int64_t inputs = 5 * c.hidden_size + c.heads * c.head_dim + c.intermediate_size;  // q, k, v, gate, up; o; down
+  EXPECT_EQ(token.parameter_count(), plain.parameter_count() + c.layers * 4 * inputs);
+  EXPECT_THROW(token.collapse(0), Error);
+  EXPECT_THROW(token.merge(0), Error);
+  EXPECT_THROW(token.gates(), Error);
+}
+
 TEST(AdapterSet, DropoutDoesNotDependOnThePacking) {
   const at::NoGradGuard no_grad;
   nn::Decoder decoder = load_decoder("qwen3/f32", at::kFloat);

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "adapters/adapted_projection.h"
+#include "adapters/token_gate.h"
+#include "core/error.h"
 #include "support/fixture.h"
 
 namespace moelora::adapters {
@@ -14,6 +16,9 @@ using testing::values;
 
 constexpr double kTolerance = 1e-12;
 
+constexpr int64_t kRank = 8;
+constexpr double kAlpha = 20;
+
 class LayerOracle : public ::testing::TestWithParam<std::tuple<const char*, const char*, const char*, const char*>> {
  protected:
   std::string scope() const { return std::get<0>(GetParam()); }
@@ -24,9 +29,6 @@ class LayerOracle : public ::testing::TestWithParam<std::tuple<const char*, cons
            ".safetensors";
   }
 };
-
-constexpr int64_t kRank = 8;
-constexpr double kAlpha = 20;
 
 /// Gives a float32 leaf a float64 value.
 void set(const NamedTensor& parameter, const at::Tensor& value) {
@@ -93,6 +95,47 @@ TEST_P(LayerOracle, OutputsAndEveryGradientEqualTheEquation) {
     }
   }
 }
+
+class TokenGateOracle : public LayerOracle {};
+
+TEST_P(TokenGateOracle, OutputsAndEveryGradientEqualTheEquation) {
+  const Oracle oracle(file());
+  const std::vector<int64_t> cu_seqlens = values(oracle["cu_seqlens"]), tasks = values(oracle["tasks"]);
+  const TaskRows rows({.cu_seqlens = cu_seqlens, .tasks = tasks});
+  std::vector<std::shared_ptr<const TokenGate>> gates;
+  std::vector<std::unique_ptr<AdaptedProjection>> layers;
+  for (const std::string layer : {"layers.0", "layers.1"}) {
+    const at::Tensor weight = oracle[layer + ".gate.W_g"];
+    gates.push_back(std::make_shared<TokenGate>(
+        GateOptions{.name = layer + ".gate", .rank = kRank, .experts = experts(), .mean_one = mean_one()}, weight.size(1)));
+    set(gates.back()->parameters()[0], weight);
+    layers.push_back(make_layer(oracle, layer, gates.back()));
+  }
+  const at::Tensor x = oracle["x"].clone().requires_grad_(true);
+  const at::Tensor middle = layers[0]->forward(x, &rows)[0];
+  const at::Tensor y = layers[1]->forward(middle, &rows)[0];
+  EXPECT_LT(relative_difference(middle, oracle["y.0"]), kTolerance);
+  EXPECT_LT(relative_difference(y, oracle["y"]), kTolerance);
+
+  y.backward(oracle["dy"]);
+  EXPECT_LT(relative_difference(x.grad(), oracle["grad.x"]), kTolerance);
+  for (size_t i = 0; i < 2; ++i) {
+    const std::string layer = "grad.layers." + std::to_string(i);
+    for (const auto& [name, master] : layers[i]->parameters()) {
+      EXPECT_LT(relative_difference(master.grad(), oracle[layer + (name.ends_with("lora_A") ? ".A" : ".B")]), kTolerance) << name;
+    }
+    EXPECT_LT(relative_difference(gates[i]->parameters()[0].second.grad(), oracle[layer + ".gate.W_g"]), kTolerance);
+    EXPECT_THROW(layers[i]->merge(0), Error);  // no task has weights of its own
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, TokenGateOracle,
+                         ::testing::Combine(::testing::Values("token"), ::testing::Values("sum_one", "mean_one"),
+                                            ::testing::Values("1", "2", "8"),
+                                            ::testing::Values("batch_not_length", "batch_is_length", "ragged")),
+                         [](const auto& info) {
+                           return std::string(std::get<1>(info.param)) + "_n" + std::get<2>(info.param) + "_" + std::get<3>(info.param);
+                         });
 
 INSTANTIATE_TEST_SUITE_P(Cases, LayerOracle,
                          ::testing::Combine(::testing::Values("shared", "per_layer"), ::testing::Values("sum_one", "mean_one"),

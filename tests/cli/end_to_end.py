@@ -144,6 +144,93 @@ def check_uniform(place):
     check_peft(place, "uniform")
 
 
+def check_molora(place):
+    """Everything but what needs weights of a task: that is refused, with what to use instead."""
+    check_method(place, "molora", method="molora")
+    for arguments in (["export", "molora", "--to", "molora-peft"], ["gates", "molora"]):
+        process = place.run(*arguments)
+        require(process.returncode == 5 and "every token" in process.stderr and "adapter.method: moelora" in process.stderr,
+                f"molora: {arguments[0]} is refused with a way out: {process.stderr}")
+    require(not (place.path / "molora-peft").exists(), "molora: nothing is left of the refused export")
+    require_resumes(place, "molora", method="molora")
+
+
+def check_task_prompt(place):
+    check_method(place, "prompted", method="lora_task_prompt")
+    require("Task: colour" in (place.path / "prompted/config.yaml").read_text(), "prompted: the prompts stand in the resolved configuration")
+    require_resumes(place, "prompted", method="lora_task_prompt")
+
+
+def check_made_of_runs(place):
+    """The methods that are made of one run a task: all a trained run can do, and resumed in the middle of any of them."""
+    for method in ("lora_per_task", "lorahub", "task_arithmetic"):
+        run = train(place, method, method=method, dropout=0.1)
+        require(sorted(path.name for path in (run / "tasks").iterdir()) == ["colour", "echo"], f"{method}: a run for each task")
+        report = json.loads(place.run_well("eval", method, "--json", "--quiet"))
+        require(len(report["tasks"]) == 2, f"{method}: both tasks are scored in one batch")
+        place.run_well("gates", method, "--json")
+        check_peft(place, method)
+        require_resumes(place, method, method=method)
+
+
+def require_resumes(place, name, **adapter):
+    """Stopped by SIGTERM in the middle and resumed: the same weights, byte for byte, as the run `name`."""
+    again = f"{name}-again"
+    place.write_config(config_of(place, again, **adapter), f"{again}.yaml")
+    process = start(place, again)
+    log = place.path / again / ("tasks/echo" if "method" in adapter and (place.path / name / "tasks").exists() else ".") / "metrics.jsonl"
+    wait_for_lines(log, 2)
+    process.send_signal(signal.SIGTERM)
+    _, message = process.communicate(timeout=120)
+    require(process.returncode in (0, INTERRUPTED), f"{name}: stopped with {process.returncode}: {message}")
+    if process.returncode == INTERRUPTED:
+        place.run_well("train", f"{again}.yaml", "--quiet", "--resume")
+    require(weights(place.path / again) == weights(place.path / name), f"{name}: stopped and resumed, the weights are the same, byte for byte")
+
+
+def check_adapt(place):
+    """A task the run doesn't know: searched, declared, evaluated, exported, and trained on from."""
+    train(place, "known")
+    place.write("few.jsonl", "".join((place.path / "data/colour/train.jsonl").read_text().splitlines(keepends=True)[:4]))
+    for search in ("gradient", "evolution"):
+        out = place.run_well("adapt", "known", "--task", "fresh", "--data", "few.jsonl", "--search", search, "--steps", "8", "--to", search)
+        losses = json.loads((place.path / search / "adapt.json").read_text())
+        require(losses["loss"] <= min(losses["losses"].values()) and "expert" in out, f"adapt: {search} is no worse than any known task")
+        content = json.loads(place.run_well("gates", search, "--json"))
+        require(content["tasks"] == ["colour", "echo", "fresh"], "adapt: the run has one task more")
+    place.run_well("adapt", "known", "--task", "fresh", "--weights", "0.9,0.1", "--to", "declared")
+    weights_of_fresh = json.loads(place.run_well("gates", "declared", "--json"))["gates"][0]["weights"][2]
+    require(abs(weights_of_fresh[0] - 0.9) < 1e-4, f"adapt: declared weights are the gate's: {weights_of_fresh}")
+    place.run_well("eval", "gradient", "--task", "colour", "--quiet")
+    place.run_well("generate", "gradient", "--task", "fresh", "--prompt", "what colour?")
+    place.run_well("export", "gradient", "--to", "gradient-peft", "--task", "fresh")
+    place.write("data/fresh/train.jsonl", (place.path / "few.jsonl").read_text())
+    train(place, "further", "--adapter.start=gradient")
+    process = place.run("adapt", "known", "--task", "fresh", "--to", "nothing")
+    require(process.returncode == 2 and "--weights uniform" in process.stderr, f"adapt: never a default: {process.stderr}")
+
+
+def check_compare(place):
+    """Two methods, two seeds, a grid: interrupted, gone on with, and known the second time."""
+    place.write_config(config_of(place, "unused"), "shared.yaml")
+    place.write("compare.yaml", "config: shared.yaml\noutput: compared\nseeds: [1, 2]\nlearning_rates: [0.01, 0.02]\nresamples: 200\n"
+                                "methods: {moelora: {adapter.method: moelora}, lora: {adapter.method: lora}}\n")
+    process = subprocess.Popen(place.command("compare", "compare.yaml", "--quiet"), cwd=place.path, env=place.environment(),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(place.path.glob("compared/results/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    require(process.returncode in (0, INTERRUPTED), f"compare: stopped with {process.returncode}")
+    out = place.run_well("compare", "compare.yaml", "--quiet")
+    require("| **mean** |" in out and "p (Holm)" in out and "Learning rates" in out, f"compare: the table: {out}")
+    require("0 runs computed" in place.run_well("compare", "compare.yaml", "--quiet"), "compare: nothing is done twice")
+    page = (place.path / "compared/report.html").read_text()
+    require("<svg" in page and "http-equiv" in page and "<script" not in page and "src=" not in page, "compare: a page without a network")
+    require(len(list(place.path.glob("compared/results/*.json"))) == 6, "compare: two rates and one more seed a method")
+
+
 def check_full(place):
     """method: full leaves a model directory that transformers reads."""
     import torch
@@ -273,7 +360,8 @@ def check_early_stop(place):
     require(metrics(run)[-1]["step"] == steps and weights(run) == kept, "early: nothing is trained after the stop")
 
 
-CHECKS = {"moelora": check_moelora, "per_layer": check_per_layer, "lora": check_lora, "uniform": check_uniform, "full": check_full,
+CHECKS = {"moelora": check_moelora, "per_layer": check_per_layer, "lora": check_lora, "uniform": check_uniform, "molora": check_molora,
+          "task prompt": check_task_prompt, "made of runs": check_made_of_runs, "full": check_full, "adapt": check_adapt, "compare": check_compare,
           "generated scores": check_generated_scores, "same seed": check_same_seed, "kill": check_kill, "terminate": check_terminate,
           "damage": check_damage, "early stop": check_early_stop}
 

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "core/error.h"
+#include "eval/rescore.h"
 
 namespace moelora::eval {
 namespace {
@@ -243,6 +244,26 @@ TEST(MetricRegistry, EveryPaperTaskTypeHasItsMetric) {
   expect_error(ErrorKind::kConfig,
                AllOf(HasSubstr("tasks.x"), HasSubstr("`event_extraction`"), HasSubstr("cls, matching")),
                [] { default_metric("event_extractoin", "tasks.x"); });
+}
+
+TEST(Rescore, GivesTheMetricsOwnScoreOfTheSameRowsAndOfRepeatedOnes) {
+  const std::vector<std::string> golds = {"red", "green", "red", "blue; red", "green"};
+  const std::vector<std::string> answers = {"red", "red", "", "blue", "green"};
+  for (const std::string name : {"micro_f1_set", "accuracy", "macro_f1", "rouge_l", "exact_match"}) {
+    const std::unique_ptr<Metric> once = make_metric(name, {.labels = {"red", "green", "blue; red"}});
+    const std::unique_ptr<Metric> repeated = make_metric(name, {.labels = {"red", "green", "blue; red"}});
+    const std::vector<int64_t> counts = {2, 0, 1, 3, 1};
+    std::vector<RowScore> rows;
+    for (size_t i = 0; i < golds.size(); ++i) {
+      const EvalRow row{.id = std::to_string(i), .gold = golds[i]};
+      rows.push_back(once->add(row, answers[i]));
+      for (int64_t k = 0; k < counts[i]; ++k) repeated->add(row, answers[i]);
+    }
+    EXPECT_NEAR(rescore(name, rows, std::vector<int64_t>(5, 1)), once->result().score, 1e-12) << name;
+    EXPECT_NEAR(rescore(name, rows, counts), repeated->result().score, 1e-12) << name;
+    EXPECT_EQ(rescore(name, rows, std::vector<int64_t>(5, 0)), 0) << name;
+  }
+  EXPECT_THROW(rescore("macro_f2", {}, {}), Error);
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ TEST(Train, TakesTheBestByTheScoresItIsGiven) {
   made.config.eval.best = "echo";
   RunSetup setup = made.setup();
   int evaluations = 0;
-  const TrainResult result = train(setup, {.quiet = true, .dev_scores = [&](const adapters::Model&) {
+  const TrainResult result = train(setup, {.quiet = true, .dev_scores = [&](const RunSetup&) {
                                              ++evaluations;
                                              return std::map<std::string, double>{{"colour", evaluations}, {"echo", evaluations == 2 ? 0.9 : 0.1}};
                                            }});

@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "adapters/adapter_set.h"
+#include "adapters/gate_table.h"
 
-namespace moelora::app {
+namespace moelora::compare {
 
 /// A self-contained SVG.
 std::string gate_svg(const std::vector<std::string>& tasks, const std::vector<adapters::GateTable>& gates);
 
-}  // namespace moelora::app
+}  // namespace moelora::compare

@@ -1,0 +1,11 @@
+# Writes OUTPUT, a source with the hash of the files that LIST names (one a line), by their paths under ROOT and their contents.
+file(STRINGS ${LIST} files)
+set(lines "")
+foreach(file ${files})
+  file(SHA256 ${file} hash)
+  file(RELATIVE_PATH name ${ROOT} ${file})
+  string(APPEND lines "${name} ${hash}\n")
+endforeach()
+string(SHA256 hash "${lines}")
+string(SUBSTRING ${hash} 0 32 hash)
+file(WRITE ${OUTPUT} "#include \"compare/code_hash.h\"\n\nnamespace moelora::compare {\n\nstd::string_view code_hash() { return \"${hash}\"; }\n\n}  // namespace moelora::compare\n")

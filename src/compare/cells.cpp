@@ -1,0 +1,57 @@
+#include "compare/cells.h"
+
+#include "compare/code_hash.h"
+#include "config/load.h"
+#include "core/hash.h"
+#include "train/config_identity.h"
+
+namespace moelora::compare {
+
+std::vector<Variant> variants(const config::CompareSpec& spec) {
+  std::vector<Variant> all;
+  for (const config::CompareMethod& method : spec.methods) {
+    std::vector<Variant> made = {{.name = method.name,
+                                  .method = method.name,
+                                  .overrides = method.overrides,
+                                  .reference = method.name == spec.reference}};
+    for (const config::Sweep& sweep : spec.sweeps) {
+      std::vector<Variant> wider;
+      for (const Variant& variant : made) {
+        for (const std::string& value : sweep.values) {
+          Variant one = variant;
+          const std::string choice = sweep.key + "=" + value;
+          one.name += ", " + choice;
+          one.sweep += (one.sweep.empty() ? "" : ", ") + choice;
+          one.overrides.push_back(choice);
+          wider.push_back(std::move(one));
+        }
+      }
+      made = std::move(wider);
+    }
+    all.insert(all.end(), made.begin(), made.end());
+  }
+  return all;
+}
+
+Cell make_cell(const config::CompareSpec& spec, const Variant& variant, const std::string& learning_rate, uint64_t seed,
+               const Surroundings& surroundings) {
+  std::vector<std::string> overrides = variant.overrides;
+  if (!learning_rate.empty()) overrides.push_back("train.learning_rate=" + learning_rate);
+  overrides.push_back("train.seed=" + std::to_string(seed));
+  Cell cell{.variant = variant,
+            .learning_rate = learning_rate,
+            .seed = seed,
+            .config = config::load_config(spec.config, overrides)};
+  cell.identity = {{"config", train::config_identity(cell.config)},
+                   {"code", code_hash()},
+                   {"base", surroundings.base},
+                   {"tokenizer", surroundings.tokenizer},
+                   {"template", surroundings.chat_template},
+                   {"data", surroundings.data},
+                   {"test_rows", spec.test_rows}};
+  cell.key = hash_hex(cell.identity.dump());
+  cell.config.output = (spec.output / "runs" / cell.key).string();
+  return cell;
+}
+
+}  // namespace moelora::compare

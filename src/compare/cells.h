@@ -1,0 +1,42 @@
+// A comparison as its single runs: each method, sweep value, learning rate and seed is one configuration.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "config/compare_spec.h"
+
+namespace moelora::compare {
+
+/// A column of the table: a method with one choice of the swept values.
+struct Variant {
+  std::string name;    // "lora", "lora, adapter.rank=4"
+  std::string method;  // of the spec
+  std::vector<std::string> overrides;
+  bool reference = false;  // the one that others with the same swept values are compared with
+  std::string sweep;       // "adapter.rank=4", empty without sweep
+};
+std::vector<Variant> variants(const config::CompareSpec& spec);
+
+/// What all runs share and a result depends on, besides its configuration.
+struct Surroundings {
+  std::string base, tokenizer, chat_template, data;
+};
+
+/// One run. `learning_rate` empty: the configuration's own.
+struct Cell {
+  Variant variant;
+  std::string learning_rate;
+  uint64_t seed = 0;
+  config::RunConfig config;
+  std::string key;          // 32 hex digits, of `identity`
+  nlohmann::json identity;  // configuration, code, base, tokenizer, template, data, number of test rows
+};
+
+/// Throws ErrorList (kConfig) for a configuration that no run can have.
+Cell make_cell(const config::CompareSpec& spec, const Variant& variant, const std::string& learning_rate, uint64_t seed,
+               const Surroundings& surroundings);
+
+}  // namespace moelora::compare

@@ -1,0 +1,37 @@
+// A whole comparison: what its tables, pictures and tests are made of.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "compare/cells.h"
+#include "compare/result.h"
+
+namespace moelora::compare {
+
+/// One learning rate that a variant was tried with, on the dev rows, with the first seed.
+struct Trial {
+  std::string learning_rate;
+  double dev = 0;
+};
+
+/// A variant's runs, as the tables show them.
+struct VariantResults {
+  Variant variant;
+  std::vector<Trial> trials;  // in the order of the grid; empty without one
+  std::string learning_rate;  // the best of them, or empty: the configuration's
+  bool at_edge = false;       // the best is the first or last of several: the grid should be wider
+  std::vector<Result> seeds;  // in the order of the spec
+};
+
+struct Comparison {
+  config::CompareSpec spec;
+  Surroundings surroundings;
+  std::string code;
+  std::vector<VariantResults> variants;
+  int64_t computed = 0;  // runs of this process
+  int64_t known = 0;     // results that stood there already
+};
+
+}  // namespace moelora::compare

@@ -1,0 +1,144 @@
+#include "compare/plots.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+namespace moelora::compare {
+namespace {
+
+constexpr double kWidth = 760, kHeight = 300, kLeft = 56, kRight = 12, kTop = 12, kBottom = 40;
+constexpr int kTicks = 5;
+
+/// Okabe and Ito's palette, told apart by colour-blind readers, and darker shades of it.
+std::string colour(size_t series) {
+  static const std::array<const char*, 10> palette = {"#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9",
+                                                      "#D55E00", "#8C8C00", "#444444", "#7A3E9D", "#A6761D"};
+  return palette[series % palette.size()];
+}
+
+std::string number(double value, const char* format = "%.1f") {
+  char text[32];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+std::string line(double x1, double y1, double x2, double y2, const std::string& stroke) {
+  return "<line x1=\"" + number(x1) + "\" y1=\"" + number(y1) + "\" x2=\"" + number(x2) + "\" y2=\"" + number(y2) +
+         "\" stroke=\"" + stroke + "\"/>\n";
+}
+
+std::string text_at(double x, double y, const char* anchor, const std::string& text) {
+  return "<text x=\"" + number(x) + "\" y=\"" + number(y) + "\" text-anchor=\"" + anchor + "\" fill=\"currentColor\">" +
+         html_escaped(text) + "</text>\n";
+}
+
+std::string open_svg() {
+  return "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + number(kWidth, "%.0f") + " " +
+         number(kHeight, "%.0f") + "\" font-family=\"sans-serif\" font-size=\"11\" role=\"img\">\n";
+}
+
+struct Axis {
+  double least = 0, most = 1, from = 0, to = 1;
+  double at(double value) const { return from + (value - least) / (most > least ? most - least : 1) * (to - from); }
+};
+
+std::string y_axis(const Axis& y) {
+  std::string out;
+  for (int i = 0; i <= kTicks; ++i) {
+    const double value = y.least + (y.most - y.least) * i / kTicks;
+    out += line(kLeft, y.at(value), kWidth - kRight, y.at(value), i == 0 ? "#888" : "#8884") +
+           text_at(kLeft - 6, y.at(value) + 4, "end", number(value, "%.3g"));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string html_escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+std::string line_plot(const std::vector<Series>& series, const std::string& x_name, const std::string& y_name) {
+  Axis x{.from = kLeft, .to = kWidth - kRight}, y{.from = kHeight - kBottom, .to = kTop};
+  bool any = false;
+  for (const Series& one : series) {
+    for (const auto& [at, value] : one.points) {
+      x.least = any ? std::min(x.least, at) : at;
+      x.most = any ? std::max(x.most, at) : at;
+      y.least = any ? std::min(y.least, value) : value;
+      y.most = any ? std::max(y.most, value) : value;
+      any = true;
+    }
+  }
+  if (!any) return "";
+  std::string out = open_svg() + y_axis(y);
+  for (int i = 0; i <= kTicks; ++i) {
+    const double value = x.least + (x.most - x.least) * i / kTicks;
+    out += text_at(x.at(value), kHeight - kBottom + 15, "middle", number(value, "%.3g"));
+  }
+  out += text_at((kLeft + kWidth) / 2, kHeight - 8, "middle", x_name + " · " + y_name);
+  for (size_t s = 0; s < series.size(); ++s) {
+    if (series[s].points.empty()) continue;
+    out += "<polyline fill=\"none\" stroke-width=\"1.8\" stroke=\"" + colour(s) + "\" points=\"";
+    for (const auto& [at, value] : series[s].points) out += number(x.at(at)) + "," + number(y.at(value)) + " ";
+    out += "\"><title>" + html_escaped(series[s].name) + "</title></polyline>\n";
+  }
+  return out + "</svg>\n";
+}
+
+std::string bar_plot(const std::vector<std::string>& groups, const std::vector<std::string>& series,
+                     const std::vector<std::vector<Bar>>& bars) {
+  Axis y{.most = 0, .from = kHeight - kBottom, .to = kTop};
+  for (const std::vector<Bar>& group : bars) {
+    for (const Bar& bar : group) y.most = std::max(y.most, bar.value + bar.deviation);
+  }
+  std::string out = open_svg() + y_axis(y);
+  const double group_width = (kWidth - kLeft - kRight) / static_cast<double>(groups.size());
+  const double width = 0.84 * group_width / static_cast<double>(series.size());
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const double left = kLeft + group_width * (static_cast<double>(g) + 0.08);
+    for (size_t s = 0; s < series.size(); ++s) {
+      const Bar& bar = bars[g][s];
+      const double x = left + width * static_cast<double>(s), top = y.at(bar.value);
+      out += "<rect x=\"" + number(x) + "\" y=\"" + number(top) + "\" width=\"" + number(width * 0.92) +
+             "\" height=\"" + number(y.from - top) + "\" fill=\"" + colour(s) + "\"><title>" +
+             html_escaped(series[s] + ", " + groups[g] + ": ") + number(bar.value, "%.3f") + "</title></rect>\n";
+      if (bar.deviation > 0) {
+        out += line(x + width * 0.46, y.at(bar.value - bar.deviation), x + width * 0.46,
+                    y.at(bar.value + bar.deviation), "currentColor");
+      }
+    }
+    out += text_at(left + 0.42 * group_width, kHeight - kBottom + 15, "middle", groups[g]);
+  }
+  return out + "</svg>\n";
+}
+
+std::string legend(const std::vector<std::string>& series) {
+  std::string out = "<p class=\"legend\">";
+  for (size_t s = 0; s < series.size(); ++s) {
+    out += "<span><i style=\"background:" + colour(s) + "\"></i>" + html_escaped(series[s]) + "</span> ";
+  }
+  return out + "</p>\n";
+}
+
+}  // namespace moelora::compare

@@ -1,0 +1,31 @@
+// Pictures as inline SVG: lines and grouped bars. Colours follow the position of a series, the same in every picture of
+// a page.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace moelora::compare {
+
+struct Series {
+  std::string name;
+  std::vector<std::pair<double, double>> points;  // x ascending
+};
+/// Lines over a common x axis. Series without points are left out; nothing to draw: empty.
+std::string line_plot(const std::vector<Series>& series, const std::string& x_name, const std::string& y_name);
+
+struct Bar {
+  double value = 0;
+  double deviation = 0;  // half the length of the whisker; 0: none
+};
+/// Groups of bars from 0 to the largest of them; bars[group][series].
+std::string bar_plot(const std::vector<std::string>& groups, const std::vector<std::string>& series,
+                     const std::vector<std::vector<Bar>>& bars);
+
+/// The colours of a page's series, by name.
+std::string legend(const std::vector<std::string>& series);
+
+std::string html_escaped(const std::string& text);
+
+}  // namespace moelora::compare

@@ -1,0 +1,107 @@
+#include "compare/report.h"
+
+#include <cstdio>
+
+#include "core/durable.h"
+
+namespace moelora::compare {
+namespace {
+
+nlohmann::ordered_json bootstrap_json(const BootstrapResult& result) {
+  return {{"estimate", result.estimate}, {"low", result.low}, {"high", result.high}, {"p", result.p}};
+}
+
+nlohmann::ordered_json spread_json(const Spread& spread) {
+  return {{"mean", spread.mean}, {"deviation", spread.deviation}, {"seeds", spread.count}};
+}
+
+}  // namespace
+
+std::string spread_text(const Spread& spread) {
+  char text[48];
+  std::snprintf(text, sizeof text, spread.count > 1 ? "%.3f ± %.3f" : "%.3f", spread.mean, spread.deviation);
+  return text;
+}
+
+std::string difference_text(const BootstrapResult& difference) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%+.3f [%+.3f, %+.3f]", difference.estimate, difference.low, difference.high);
+  return text;
+}
+
+Table make_table(const Comparison& comparison) {
+  Table table;
+  for (const TaskResult& task : comparison.variants.front().seeds.front().tasks) {
+    table.tasks.push_back(task.task);
+    table.metrics.push_back(task.metric);
+  }
+  const std::vector<std::optional<Difference>> found = differences(comparison);
+  for (size_t v = 0; v < comparison.variants.size(); ++v) {
+    const VariantResults& variant = comparison.variants[v];
+    Table::Row row{.results = &variant, .difference = found[v]};
+    std::vector<std::vector<double>> scores(table.tasks.size());
+    std::vector<double> means;
+    for (const Result& result : variant.seeds) {
+      double mean = 0;
+      for (size_t t = 0; t < table.tasks.size(); ++t) {
+        scores[t].push_back(result.tasks[t].score);
+        mean += result.tasks[t].score / static_cast<double>(table.tasks.size());
+      }
+      means.push_back(mean);
+      row.train_seconds += result.train_seconds / static_cast<double>(variant.seeds.size());
+    }
+    for (const std::vector<double>& task : scores) row.tasks.push_back(spread_of(task));
+    row.mean = spread_of(means);
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+nlohmann::ordered_json comparison_json(const Comparison& comparison, const Table& table) {
+  nlohmann::ordered_json out = {{"reference", comparison.spec.reference},
+                                {"seeds", comparison.spec.seeds},
+                                {"learning_rates", comparison.spec.learning_rates},
+                                {"test_rows", comparison.spec.test_rows},
+                                {"resamples", comparison.spec.resamples},
+                                {"code", comparison.code},
+                                {"data", comparison.surroundings.data},
+                                {"base", comparison.surroundings.base},
+                                {"variants", nlohmann::ordered_json::array()}};
+  for (const Table::Row& row : table.rows) {
+    const VariantResults& results = *row.results;
+    nlohmann::ordered_json one = {{"name", results.variant.name},
+                                  {"overrides", results.variant.overrides},
+                                  {"parameters", results.seeds.front().parameters},
+                                  {"train_seconds", row.train_seconds},
+                                  {"learning_rate", results.learning_rate},
+                                  {"at_edge_of_grid", results.at_edge},
+                                  {"trials", nlohmann::ordered_json::array()},
+                                  {"mean", spread_json(row.mean)},
+                                  {"tasks", nlohmann::ordered_json::object()}};
+    for (const Trial& trial : results.trials)
+      one["trials"].push_back({{"learning_rate", trial.learning_rate}, {"dev", trial.dev}});
+    for (size_t t = 0; t < table.tasks.size(); ++t) {
+      one["tasks"][table.tasks[t]] = spread_json(row.tasks[t]);
+      one["tasks"][table.tasks[t]]["metric"] = table.metrics[t];
+      if (row.difference) one["tasks"][table.tasks[t]]["difference"] = bootstrap_json(row.difference->tasks[t]);
+    }
+    if (row.difference) {
+      one["difference"] = bootstrap_json(row.difference->mean);
+      one["difference"]["p_holm"] = row.difference->p_holm;
+    }
+    for (const Result& result : results.seeds) one["results"].push_back(result.key);
+    out["variants"].push_back(std::move(one));
+  }
+  return out;
+}
+
+std::string write_comparison(const Comparison& comparison, const std::filesystem::path& dir) {
+  const Table table = make_table(comparison);
+  const std::string markdown = comparison_markdown(comparison, table);
+  write_file_atomically(dir / "report.md", markdown);
+  write_file_atomically(dir / "report.json", comparison_json(comparison, table).dump(2) + "\n");
+  write_file_atomically(dir / "report.html", comparison_html(comparison, table));
+  return markdown;
+}
+
+}  // namespace moelora::compare

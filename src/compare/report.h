@@ -1,0 +1,43 @@
+// A comparison for people and programs: Markdown, JSON and one self-contained HTML page with its pictures.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compare/comparison.h"
+#include "compare/significance.h"
+
+namespace moelora::compare {
+
+/// What all three forms show.
+struct Table {
+  std::vector<std::string> tasks, metrics;  // [tasks]
+  struct Row {
+    const VariantResults* results = nullptr;
+    std::vector<Spread> tasks;  // [tasks], over the seeds
+    Spread mean;                // of the mean over tasks
+    std::optional<Difference> difference;
+    double train_seconds = 0;  // mean over the seeds
+  };
+  std::vector<Row> rows;
+};
+
+/// `comparison` must outlive it.
+Table make_table(const Comparison& comparison);
+
+std::string comparison_markdown(const Comparison& comparison, const Table& table);
+nlohmann::ordered_json comparison_json(const Comparison& comparison, const Table& table);
+/// Loss curves, bars for each task, and the reference's gates; nothing is loaded from elsewhere, no scripts.
+std::string comparison_html(const Comparison& comparison, const Table& table);
+
+/// Writes report.md, report.json and report.html into `dir`, replacing older ones, and returns the Markdown.
+std::string write_comparison(const Comparison& comparison, const std::filesystem::path& dir);
+
+/// "0.412 ± 0.013"; without deviation where there is one seed.
+std::string spread_text(const Spread& spread);
+std::string difference_text(const BootstrapResult& difference);  // "+0.013 [−0.002, +0.028]"
+
+}  // namespace moelora::compare

@@ -1,0 +1,130 @@
+#include <cstdio>
+#include <map>
+
+#include "compare/gate_picture.h"
+#include "compare/plots.h"
+#include "compare/report.h"
+
+namespace moelora::compare {
+namespace {
+
+constexpr std::string_view kHead = R"(<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Comparison</title>
+<style>
+:root{color-scheme:light dark;--ink:#1c2430;--soft:#5c6778;--line:#d9dee6;--page:#fff}
+@media(prefers-color-scheme:dark){:root{--ink:#e4e8ee;--soft:#9aa5b5;--line:#39424f;--page:#12161c}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:64rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2.2rem 0 .4rem;border-top:1px solid var(--line);padding-top:1rem}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.86rem}td,th{padding:.15rem .6rem;text-align:right}
+th{font-weight:600;color:var(--soft);border-bottom:1px solid var(--line)}td:first-child,th:first-child{text-align:left}
+.wide{overflow-x:auto}.soft{color:var(--soft)}svg{max-width:100%;height:auto}
+.legend span{margin-right:1rem;white-space:nowrap}.legend i{display:inline-block;width:.8rem;height:.8rem;margin-right:.3rem;border-radius:2px}
+</style></head><body>
+)";
+
+std::string cell(const std::string& text) {
+  return "<td>" + html_escaped(text) + "</td>";
+}
+
+std::string p_text(double p) {
+  char text[24];
+  std::snprintf(text, sizeof text, "%.4f", p);
+  return text;
+}
+
+std::string score_table(const Table& table) {
+  std::string out = "<div class=\"wide\"><table><tr><th>method";
+  for (const std::string& task : table.tasks) out += "<th>" + html_escaped(task);
+  out += "<th>mean</tr>\n<tr class=\"soft\"><td></td>";
+  for (const std::string& metric : table.metrics) out += cell(metric);
+  out += "<td></td></tr>\n";
+  for (const Table::Row& row : table.rows) {
+    out += "<tr>" + cell(row.results->variant.name);
+    for (const Spread& task : row.tasks) out += cell(spread_text(task));
+    out += "<td><b>" + spread_text(row.mean) + "</b></td></tr>\n";
+  }
+  return out + "</table></div>\n";
+}
+
+std::string difference_table(const Table& table) {
+  std::string out =
+      "<div class=\"wide\"><table><tr><th>method<th>mean over tasks<th>p<th>p (Holm)<th>parameters<th>learning "
+      "rate</tr>\n";
+  for (const Table::Row& row : table.rows) {
+    out += "<tr>" + cell(row.results->variant.name);
+    out += row.difference
+               ? cell(difference_text(row.difference->mean)) + cell(p_text(row.difference->mean.p)) +
+                     cell(p_text(row.difference->p_holm))
+               : cell(row.results->variant.reference ? "reference" : "other rows or seeds") + cell("") + cell("");
+    out += cell(std::to_string(row.results->seeds.front().parameters)) + cell(row.results->learning_rate) + "</tr>\n";
+  }
+  return out + "</table></div>\n";
+}
+
+/// Mean over the seeds at each step that all of them have.
+Series mean_curve(const VariantResults& results, std::vector<CurvePoint> Result::*curve) {
+  std::map<int64_t, std::pair<double, size_t>> sums;
+  for (const Result& result : results.seeds) {
+    for (const CurvePoint& point : result.*curve) {
+      sums[point.step].first += point.loss;
+      ++sums[point.step].second;
+    }
+  }
+  Series series{.name = results.variant.name, .points = {}};
+  for (const auto& [step, sum] : sums) {
+    if (sum.second == results.seeds.size())
+      series.points.emplace_back(static_cast<double>(step), sum.first / static_cast<double>(sum.second));
+  }
+  return series;
+}
+
+std::string curves(const Table& table) {
+  std::vector<Series> dev, train;
+  for (const Table::Row& row : table.rows) {
+    dev.push_back(mean_curve(*row.results, &Result::dev_curve));
+    train.push_back(mean_curve(*row.results, &Result::train_curve));
+  }
+  return line_plot(train, "optimizer step", "training loss") + line_plot(dev, "optimizer step", "loss on dev rows");
+}
+
+std::string bars(const Table& table, const std::vector<std::string>& names) {
+  std::vector<std::string> groups = table.tasks;
+  groups.emplace_back("mean");
+  std::vector<std::vector<Bar>> all(groups.size());
+  for (const Table::Row& row : table.rows) {
+    for (size_t t = 0; t < row.tasks.size(); ++t) all[t].push_back({row.tasks[t].mean, row.tasks[t].deviation});
+    all.back().push_back({row.mean.mean, row.mean.deviation});
+  }
+  return bar_plot(groups, names, all);
+}
+
+/// Tasks by experts, a map for each gate, of the first seed of each variant whose gate sees the task.
+std::string gates(const Table& table) {
+  std::string out;
+  for (const Table::Row& row : table.rows) {
+    const Result& result = row.results->seeds.front();
+    if (result.gates.empty()) continue;
+    out += "<details" + std::string(out.empty() ? " open" : "") + "><summary>" +
+           html_escaped(row.results->variant.name) + ", seed " + std::to_string(result.seed) + "</summary>\n" +
+           gate_svg(result.gate_tasks, result.gates) + "</details>\n";
+  }
+  return out.empty() ? out : "<h2>Gates: weight of each expert for each task</h2>\n" + out;
+}
+
+}  // namespace
+
+std::string comparison_html(const Comparison& comparison, const Table& table) {
+  std::vector<std::string> names;
+  for (const Table::Row& row : table.rows) names.push_back(row.results->variant.name);
+  return std::string(kHead) + "<h1>Comparison</h1>\n<p class=\"soft\">" + std::to_string(comparison.spec.seeds.size()) +
+         " seeds; mean ± standard deviation on the test rows</p>\n" + score_table(table) + "<h2>By task</h2>\n" +
+         legend(names) + bars(table, names) + "<h2>Against " + html_escaped(comparison.spec.reference) +
+         "</h2>\n<p class=\"soft\">Hierarchical bootstrap (seed, then group of rows), 95 % interval, Holm's "
+         "correction</p>\n" +
+         difference_table(table) + "<h2>Losses</h2>\n" + legend(names) + curves(table) + gates(table) +
+         "</body></html>\n";
+}
+
+}  // namespace moelora::compare

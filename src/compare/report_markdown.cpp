@@ -1,0 +1,92 @@
+#include <cmath>
+#include <cstdio>
+
+#include "compare/report.h"
+
+namespace moelora::compare {
+namespace {
+
+std::string formatted(const char* format, double value) {
+  char text[48];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+/// Variants are columns where there are few, and tasks rows: a table that fits a page.
+std::string markdown_scores(const Table& table) {
+  std::string out = "| task | metric |";
+  for (const Table::Row& row : table.rows) out += " " + row.results->variant.name + " |";
+  out += "\n|---|---|";
+  for (size_t i = 0; i < table.rows.size(); ++i) out += "---|";
+  out += "\n";
+  for (size_t t = 0; t < table.tasks.size(); ++t) {
+    out += "| " + table.tasks[t] + " | " + table.metrics[t] + " |";
+    for (const Table::Row& row : table.rows) out += " " + spread_text(row.tasks[t]) + " |";
+    out += "\n";
+  }
+  out += "| **mean** | |";
+  for (const Table::Row& row : table.rows) out += " **" + spread_text(row.mean) + "** |";
+  return out + "\n";
+}
+
+std::string markdown_differences(const Comparison& comparison, const Table& table) {
+  std::string out =
+      "| method | mean over tasks, less `" + comparison.spec.reference +
+      "` | p | p (Holm) | trainable parameters | learning rate | training |\n|---|---|---|---|---|---|---|\n";
+  for (const Table::Row& row : table.rows) {
+    const VariantResults& results = *row.results;
+    out += "| " + results.variant.name + " | ";
+    out += row.difference ? difference_text(row.difference->mean) + " | " + formatted("%.4f", row.difference->mean.p) +
+                                " | " + formatted("%.4f", row.difference->p_holm)
+           : results.variant.reference ? std::string("reference | | ")
+                                       : std::string("not on the same rows and seeds | | ");
+    out += " | " + std::to_string(results.seeds.front().parameters) + " | " +
+           (results.learning_rate.empty() ? "its own"
+                                          : results.learning_rate + (results.at_edge ? " (edge of the grid)" : "")) +
+           " | " + formatted("%.0f s", std::round(row.train_seconds)) + " |\n";
+  }
+  return out;
+}
+
+std::string markdown_grid(const Comparison& comparison, const Table& table) {
+  if (comparison.spec.learning_rates.empty()) return "";
+  std::string out =
+      "\n## Learning rates\n\nThe same grid for every method, with seed " +
+      std::to_string(comparison.spec.seeds.front()) + ", chosen on the dev rows (" +
+      (table.rows.front().results->seeds.front().dev_is_score ? "score: higher is better" : "loss: lower is better") +
+      ").\n\n| method |";
+  for (const std::string& rate : comparison.spec.learning_rates) out += " " + rate + " |";
+  out += "\n|---|";
+  for (size_t i = 0; i < comparison.spec.learning_rates.size(); ++i) out += "---|";
+  out += "\n";
+  for (const Table::Row& row : table.rows) {
+    out += "| " + row.results->variant.name + " |";
+    for (const Trial& trial : row.results->trials) {
+      const bool chosen = trial.learning_rate == row.results->learning_rate;
+      out += (chosen ? " **" : " ") + formatted("%.4f", trial.dev) + (chosen ? "** |" : " |");
+    }
+    out += "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string comparison_markdown(const Comparison& comparison, const Table& table) {
+  std::string seeds;
+  for (const uint64_t seed : comparison.spec.seeds) seeds += (seeds.empty() ? "" : ", ") + std::to_string(seed);
+  std::string out = "# Comparison\n\nScores on the test rows, mean ± standard deviation over the seeds (" + seeds +
+                    ").\n\n" + markdown_scores(table) + "\n## Against `" + comparison.spec.reference +
+                    "`\n\nHierarchical bootstrap (seed, then group of rows), " +
+                    std::to_string(comparison.spec.resamples) +
+                    " resamples, 95 % interval, Holm's correction over the methods. ";
+  if (comparison.spec.seeds.size() < 5) out += "Fewer than five seeds: the intervals are too narrow. ";
+  out +=
+      "Methods that are made of single tasks' LoRAs share those runs; their time is that of the first that made "
+      "them.\n\n" +
+      markdown_differences(comparison, table) + markdown_grid(comparison, table);
+  return out + "\nData `" + comparison.surroundings.data + "`, base `" + comparison.surroundings.base + "`, code `" +
+         comparison.code + "`.\n";
+}
+
+}  // namespace moelora::compare

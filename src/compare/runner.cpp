@@ -1,0 +1,244 @@
+#include "compare/runner.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <map>
+
+#include "compare/code_hash.h"
+#include "config/load.h"
+#include "config/method.h"
+#include "core/durable.h"
+#include "core/error.h"
+#include "core/hash.h"
+#include "core/log.h"
+#include "core/threads.h"
+#include "eval/evaluator.h"
+#include "io/json_file.h"
+#include "train/config_identity.h"
+#include "train/finish.h"
+#include "train/plan.h"
+
+namespace moelora::compare {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Adds the seconds it lives to a number in a file, however it ends, so that a run that was cut keeps what it took.
+class Stopwatch {
+ public:
+  explicit Stopwatch(fs::path file) : file_(std::move(file)) {
+    if (fs::exists(file_)) before_ = io::read_json_object(file_).value("seconds", 0.0);
+  }
+  ~Stopwatch() {
+    try {
+      write_file_atomically(file_, nlohmann::json{{"seconds", seconds()}}.dump() + "\n");
+    } catch (const std::exception& problem) {
+      log_warn(file_.string() + ": " + problem.what());
+    }
+  }
+  double seconds() const {
+    return before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  fs::path file_;
+  double before_ = 0;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// Loss curves out of a run's metrics.jsonl; of a run that is made of several there are none.
+void read_curves(const fs::path& run, Result& result) {
+  std::ifstream lines(run / "metrics.jsonl");
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json record = nlohmann::json::parse(line);
+    if (record.contains("train")) result.train_curve.push_back({record.at("step"), record["train"].at("loss")});
+    if (record.contains("eval")) result.dev_curve.push_back({record.at("step"), record["eval"].at("mean").at("loss")});
+  }
+}
+
+class Runner {
+ public:
+  Runner(const config::CompareSpec& spec, const RunnerOptions& options) : options_(options) {
+    comparison_.spec = spec;
+    comparison_.code = code_hash();
+    fs::create_directories(spec.output);
+  }
+
+  Comparison run() {
+    const RunLock lock(comparison_.spec.output);
+    look_around();
+    check_all();
+    for (const Variant& variant : variants(spec())) run_variant(variant);
+    return std::move(comparison_);
+  }
+
+ private:
+  const config::CompareSpec& spec() const { return comparison_.spec; }
+
+  /// The hashes of what all runs share; loads the base.
+  void look_around() {
+    const config::RunConfig config = config::load_config(spec().config);
+    const train::BaseFiles files = train::read_base_files(config.model);
+    at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
+    base_ = train::load_base(files, config);
+    comparison_.surroundings = {.base = base_.hash,
+                                .tokenizer = hash_file_hex(files.dir / "tokenizer.json"),
+                                .chat_template = train::make_renderer(files, config.chat_template)->template_hash(),
+                                .data = data::load_dataset(config.data, config.tasks).hash};
+  }
+
+  /// Every configuration is read before the first run, so that a mistake in the last one doesn't cost the others'
+  /// hours.
+  void check_all() const {
+    for (const Variant& variant : variants(spec())) {
+      std::vector<std::string> rates = spec().learning_rates;
+      if (rates.empty()) rates.emplace_back();
+      for (const std::string& rate : rates)
+        make_cell(spec(), variant, rate, spec().seeds.front(), comparison_.surroundings);
+    }
+  }
+
+  void run_variant(const Variant& variant) {
+    VariantResults all{.variant = variant};
+    choose_learning_rate(all);
+    for (const uint64_t seed : spec().seeds) {
+      all.seeds.push_back(
+          result_of(make_cell(spec(), variant, all.learning_rate, seed, comparison_.surroundings), /*with_test=*/true));
+    }
+    comparison_.variants.push_back(std::move(all));
+  }
+
+  void choose_learning_rate(VariantResults& all) {
+    const std::vector<std::string>& grid = spec().learning_rates;
+    if (grid.empty()) return;
+    size_t best = 0;
+    for (size_t i = 0; i < grid.size(); ++i) {
+      const Cell cell = make_cell(spec(), all.variant, grid[i], spec().seeds.front(), comparison_.surroundings);
+      const Result result = result_of(cell, /*with_test=*/grid.size() == 1);
+      if (!result.dev) {
+        throw Error(ErrorKind::kData,
+                    {.where = "learning_rates", .problem = "they are chosen on dev rows, and there are none"});
+      }
+      all.trials.push_back({grid[i], *result.dev});
+      const double best_dev = all.trials[best].dev;
+      if (result.dev_is_score ? *result.dev > best_dev : *result.dev < best_dev) best = i;
+    }
+    all.learning_rate = grid[best];
+    all.at_edge = grid.size() > 1 && (best == 0 || best + 1 == grid.size());
+  }
+
+  fs::path file_of(const Cell& cell) const { return spec().results / (cell.key + ".json"); }
+
+  Result result_of(const Cell& cell, bool with_test) {
+    if (fs::exists(file_of(cell))) {
+      Result known = result_from(io::read_json_object(file_of(cell)), file_of(cell).string());
+      if (!with_test || !known.tasks.empty()) {
+        ++comparison_.known;
+        return known;
+      }
+    }
+    ++comparison_.computed;
+    const Result result = compute(cell, with_test);
+    fs::create_directories(spec().results);
+    write_file_atomically(file_of(cell), to_json(result).dump() + "\n");
+    return result;
+  }
+
+  /// The tasks' LoRAs of lora_per_task, lorahub and task_arithmetic are the same runs: they stand in one directory.
+  void share_task_runs(const Cell& cell) const {
+    if (!config::is_made_of_runs(cell.config.adapter.method)) return;
+    config::RunConfig same = cell.config;
+    same.adapter.method = config::Method::kLoraPerTask;
+    same.adapter.search_steps = config::AdapterConfig{}.search_steps;
+    const fs::path shared = fs::absolute(spec().output) / "tasks" /
+                            hash_hex(train::config_identity(same) + cell.identity.at("data").dump() +
+                                     cell.identity.at("base").dump() + comparison_.code);
+    const fs::path link = fs::path(cell.config.output) / "tasks";
+    if (fs::exists(fs::symlink_status(link))) return;
+    fs::create_directories(shared);
+    fs::create_directories(link.parent_path());
+    fs::create_directory_symlink(shared, link);
+  }
+
+  Result compute(const Cell& cell, bool with_test) {
+    if (!options_.quiet) {
+      log_info(cell.variant.name + ", seed " + std::to_string(cell.seed) +
+               (cell.learning_rate.empty() ? "" : ", learning rate " + cell.learning_rate));
+    }
+    const fs::path dir = cell.config.output;
+    Result result{.key = cell.key,
+                  .variant = cell.variant.name,
+                  .learning_rate = cell.learning_rate,
+                  .seed = cell.seed,
+                  .identity = cell.identity};
+    share_task_runs(cell);
+    fs::create_directories(dir);
+    train::RunSetup setup = train::prepare_data(cell.config);
+    attach_base(setup);
+    {
+      const Stopwatch watch(dir / "train_seconds.json");
+      const train::TrainResult trained =
+          train::train(setup, {.resume = fs::exists(dir / "config.yaml"),
+                               .quiet = options_.quiet,
+                               .dev_scores = cell.config.eval.generate ? options_.dev_scores : train::DevScores()});
+      result.steps = trained.steps;
+      result.best_step = trained.best_step;
+      result.dev = trained.best_value;
+      result.train_seconds = watch.seconds();
+    }
+    result.dev_is_score = cell.config.eval.generate;
+    result.parameters =
+        train::plan_model(cell.config, setup.base.shape, static_cast<int64_t>(setup.dataset.tasks.size()))
+            .trained_parameters;
+    read_curves(dir, result);
+    if (cell.config.adapter.method == config::Method::kMoelora) {
+      result.gates = setup.model.adapters->gates();
+      result.gate_tasks = setup.model.adapters->tasks();
+    }
+    if (with_test) test(setup, result);
+    if (cell.config.adapter.method != config::Method::kFull) base_ = {setup.model.take_base(), setup.identity.base};
+    return result;
+  }
+
+  /// The loaded base, or, where training changes it, another.
+  void attach_base(train::RunSetup& setup) {
+    if (setup.config.adapter.method == config::Method::kFull) return train::load_model(setup);
+    if (!base_.decoder) base_ = train::load_base(setup.base, setup.config);  // a run before this one failed
+    train::attach(setup, std::move(base_));
+  }
+
+  void test(const train::RunSetup& setup, Result& result) const {
+    eval::EvaluateOptions options{.eval = setup.config.eval, .seed = setup.config.train.seed};
+    options.eval.rows = spec().test_rows;
+    const eval::Evaluation evaluation =
+        eval::evaluate(setup.model, setup.dataset, data::Split::kTest, *setup.renderer, options);
+    result.test_seconds = evaluation.seconds;
+    for (const eval::TaskReport& task : evaluation.report.tasks) {
+      TaskResult& one = result.tasks.emplace_back();
+      one.task = task.task;
+      one.metric = task.result.metric;
+      one.score = task.result.score;
+      std::map<std::string, int64_t> groups;
+      for (const eval::RowPrediction& row : task.rows) {
+        one.rows.push_back(row.score);
+        const std::string name = row.group.empty() ? "row " + std::to_string(one.rows.size()) : "group " + row.group;
+        one.groups.push_back(groups.try_emplace(name, static_cast<int64_t>(groups.size())).first->second);
+      }
+    }
+  }
+
+  const RunnerOptions& options_;
+  Comparison comparison_;
+  train::LoadedBase base_;
+};
+
+}  // namespace
+
+Comparison run_comparison(const config::CompareSpec& spec, const RunnerOptions& options) {
+  return Runner(spec, options).run();
+}
+
+}  // namespace moelora::compare

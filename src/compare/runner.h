@@ -1,0 +1,22 @@
+// Runs a comparison: what has no result yet, one run after another over one loaded base. What was cut goes on from its
+// checkpoint, what has a result is never run again.
+//
+//   <output>/runs/<key>/       one run, as `moelora train` leaves it
+//   <output>/tasks/<key>/      the tasks' LoRAs that the methods made of runs share
+//   <results>/<key>.json       one finished run
+#pragma once
+
+#include "compare/comparison.h"
+#include "train/trainer.h"
+
+namespace moelora::compare {
+
+struct RunnerOptions {
+  bool quiet = false;
+  train::DevScores dev_scores;  // where eval.generate asks for them
+};
+
+/// Throws what load_config, train and evaluate throw; Error (kInterrupted) after a checkpoint: run it again to go on.
+Comparison run_comparison(const config::CompareSpec& spec, const RunnerOptions& options);
+
+}  // namespace moelora::compare

@@ -1,0 +1,100 @@
+#include "compare/significance.h"
+
+#include <algorithm>
+#include <map>
+
+#include "core/random.h"
+#include "eval/rescore.h"
+
+namespace moelora::compare {
+namespace {
+
+constexpr uint64_t kSeed = 20240101;  // the same resamples whenever a report is made
+constexpr uint32_t kSeedStratum = 0;
+
+bool same_rows(const VariantResults& a, const VariantResults& b) {
+  if (a.seeds.size() != b.seeds.size()) return false;
+  for (size_t s = 0; s < a.seeds.size(); ++s) {
+    const Result &one = a.seeds[s], &other = b.seeds[s];
+    if (one.seed != other.seed || one.tasks.size() != other.tasks.size()) return false;
+    for (size_t t = 0; t < one.tasks.size(); ++t) {
+      if (one.tasks[t].task != other.tasks[t].task || one.tasks[t].metric != other.tasks[t].metric ||
+          one.tasks[t].groups != other.tasks[t].groups) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+int64_t group_count(const TaskResult& task) {
+  return task.groups.empty() ? 0 : *std::ranges::max_element(task.groups) + 1;
+}
+
+}  // namespace
+
+Difference bootstrap_difference(const std::vector<Result>& variant, const std::vector<Result>& reference,
+                                int64_t resamples, uint64_t seed) {
+  const int64_t seeds = static_cast<int64_t>(variant.size());
+  const size_t tasks = variant.front().tasks.size();
+  std::vector<double> estimate(tasks, 0.0);
+  for (int64_t s = 0; s < seeds; ++s) {
+    for (size_t t = 0; t < tasks; ++t) {
+      estimate[t] += (variant[s].tasks[t].score - reference[s].tasks[t].score) / static_cast<double>(seeds);
+    }
+  }
+  std::vector<std::vector<double>> by_task(tasks, std::vector<double>(resamples, 0.0));
+  std::vector<double> mean(resamples, 0.0);
+  std::vector<int64_t> counts;
+  for (int64_t i = 0; i < resamples; ++i) {
+    const std::vector<int64_t> drawn = draw_with_replacement(seeds, seed, static_cast<uint64_t>(i), kSeedStratum);
+    uint32_t stratum = kSeedStratum;
+    for (int64_t s = 0; s < seeds; ++s) {
+      for (int64_t again = 0; again < drawn[s]; ++again) {  // each time its rows are drawn anew
+        for (size_t t = 0; t < tasks; ++t) {
+          const TaskResult &own = variant[s].tasks[t], &other = reference[s].tasks[t];
+          const std::vector<int64_t> groups =
+              draw_with_replacement(group_count(own), seed, static_cast<uint64_t>(i), ++stratum);
+          counts.resize(own.rows.size());
+          for (size_t row = 0; row < counts.size(); ++row) counts[row] = groups[own.groups[row]];
+          const double difference =
+              eval::rescore(own.metric, own.rows, counts) - eval::rescore(own.metric, other.rows, counts);
+          by_task[t][i] += difference / static_cast<double>(seeds);
+          mean[i] += difference / static_cast<double>(seeds * static_cast<int64_t>(tasks));
+        }
+      }
+    }
+  }
+  Difference found;
+  double mean_estimate = 0;
+  for (size_t t = 0; t < tasks; ++t) {
+    mean_estimate += estimate[t] / static_cast<double>(tasks);
+    found.tasks.push_back(summarise_bootstrap(estimate[t], std::move(by_task[t])));
+  }
+  found.mean = summarise_bootstrap(mean_estimate, std::move(mean));
+  found.p_holm = found.mean.p;
+  return found;
+}
+
+std::vector<std::optional<Difference>> differences(const Comparison& comparison) {
+  std::vector<std::optional<Difference>> all(comparison.variants.size());
+  std::map<std::string, std::vector<size_t>> families;  // compared with the reference of the same swept values
+  for (size_t i = 0; i < all.size(); ++i) {
+    const VariantResults& one = comparison.variants[i];
+    const auto reference = std::ranges::find_if(comparison.variants, [&](const VariantResults& other) {
+      return other.variant.reference && other.variant.sweep == one.variant.sweep;
+    });
+    if (one.variant.reference || reference == comparison.variants.end() || !same_rows(one, *reference)) continue;
+    all[i] = bootstrap_difference(one.seeds, reference->seeds, comparison.spec.resamples, kSeed);
+    families[one.variant.sweep].push_back(i);
+  }
+  for (const auto& [sweep, members] : families) {
+    std::vector<double> p;
+    for (const size_t i : members) p.push_back(all[i]->mean.p);
+    const std::vector<double> adjusted = holm(p);
+    for (size_t m = 0; m < members.size(); ++m) all[members[m]]->p_holm = adjusted[m];
+  }
+  return all;
+}
+
+}  // namespace moelora::compare

@@ -1,0 +1,315 @@
+#include "train/adapt.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/linalg_pinv.h>
+#include <ATen/ops/mv.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "config/enum_names.h"
+#include "config/load.h"
+#include "core/durable.h"
+#include "core/error.h"
+#include "core/suggest.h"
+#include "data/encode.h"
+#include "data/packing.h"
+#include "train/evolution.h"
+#include "train/open_run.h"
+#include "train/optimizer.h"
+#include "train/step.h"
+
+namespace moelora::train {
+namespace {
+
+std::vector<double> numbers(const at::Tensor& tensor) {
+  const at::Tensor values = tensor.detach().to(at::kDouble).contiguous();
+  return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
+}
+
+/// N positive numbers separated by commas, brought to sum 1; nothing where the text isn't numbers at all.
+std::optional<std::vector<double>> read_weights(const std::string& text, size_t experts) {
+  std::vector<double> weights;
+  double sum = 0;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at < end) {
+    double value = 0;
+    const auto [next, problem] = std::from_chars(at, end, value);
+    if (problem != std::errc() || (next < end && *next != ',')) return std::nullopt;
+    weights.push_back(value);
+    sum += value;
+    at = next < end ? next + 1 : end;
+  }
+  if (weights.size() != experts ||
+      std::ranges::any_of(weights, [](double w) { return !(w > 0) || !std::isfinite(w); })) {
+    throw Error(ErrorKind::kUsage, {.where = "--weights",
+                                    .problem = "not weights of the run's experts",
+                                    .found = text,
+                                    .expected = std::to_string(experts) + " positive numbers separated by commas"});
+  }
+  for (double& weight : weights) weight /= sum;
+  return weights;
+}
+
+class Adaptation {
+ public:
+  Adaptation(const std::filesystem::path& run, const AdaptOptions& options)
+      : options_(options), run_(open_run(run, {.base = options.base})), known_(run_.saved.task_names()) {
+    check(run);
+    extend();
+    if (!options_.data.empty()) read_rows();
+  }
+
+  AdaptResult adapt() {
+    if (!rows_.packs.empty()) measure_known();
+    if (options_.weights.empty()) {
+      search();
+    } else {
+      declare();
+    }
+    result_.weights = weights();
+    if (!rows_.packs.empty()) result_.loss = loss();
+    save();
+    return result_;
+  }
+
+ private:
+  const config::AdapterConfig& adapter() const { return run_.saved.config.adapter; }
+  bool shared() const { return adapter().gate.scope == config::GateScope::kShared; }
+  int64_t index() const { return static_cast<int64_t>(known_.size()); }  // of the new task
+
+  void check(const std::filesystem::path& run) const {
+    if (std::filesystem::exists(options_.to)) {
+      throw Error(
+          ErrorKind::kIo,
+          {.where = options_.to.string(), .problem = "exists already", .hint = "give another directory with --to"});
+    }
+    if (adapter().method != config::Method::kMoelora) {
+      throw Error(ErrorKind::kModel, {.where = run.string(),
+                                      .problem = "only a gate that sees the task has weights to find for another",
+                                      .found = "method " + config::name_of(adapter().method),
+                                      .expected = "method moelora"});
+    }
+    if (std::ranges::find(known_, options_.task) != known_.end()) {
+      throw Error(ErrorKind::kUsage,
+                  {.where = "--task", .problem = "the run knows this task already", .found = options_.task});
+    }
+    if (!data::is_task_name(options_.task)) {
+      throw Error(ErrorKind::kUsage, {.where = "--task", .problem = "can't be a task's name", .found = options_.task});
+    }
+    if (options_.data.empty() && (options_.weights.empty() || options_.weights == "nearest")) {
+      throw Error(ErrorKind::kUsage, {.where = "--data",
+                                      .problem = "the task's labelled rows are missing",
+                                      .hint = "or declare its weights: --weights uniform, a known task, or numbers"});
+    }
+  }
+
+  /// The run's adapter with one task more, whose embedding is 0: uniform weights.
+  void extend() {
+    std::vector<std::string> tasks = known_;
+    tasks.push_back(options_.task);
+    run_.model.decoder = run_.model.take_base();
+    run_.model.adapters =
+        std::make_unique<adapters::AdapterSet>(*run_.model.decoder, adapter(), tasks, run_.saved.config.train.seed);
+    for (auto& [name, value] : run_.saved.tensors) {
+      if (name == "task_embedding") value = at::cat({value, at::zeros({1, value.size(1)}, at::kFloat)});
+    }
+    run_.model.adapters->load(run_.saved.tensors);
+    for (const auto& [name, master] : run_.model.adapters->parameters()) {
+      at::Tensor leaf = master;
+      leaf.requires_grad_(name == "task_embedding");
+      if (name == "task_embedding") embedding_ = leaf;
+      if (name == "gate") gate_ = leaf;
+    }
+    if (!shared()) return;
+    const at::Tensor gate = gate_.detach().to(at::kDouble);
+    from_logits_ = at::linalg_pinv(gate.sub(gate.mean(0, /*keepdim=*/true)));  // [d_t, N]
+  }
+
+  void read_rows() {
+    config::DataConfig data = run_.saved.config.data;
+    data.sources = {source()};
+    data.tasks.clear();
+    const data::Dataset dataset =
+        data::load_dataset(data, {}, {.splits = {data::Split::kTrain}, .unnamed_files_are = data::Split::kTrain});
+    files_ = dataset.files;
+    task_type_ = dataset.tasks.front().task_type();
+    const data::EncodedRows encoded = data::encode_rows(dataset, data::Split::kTrain, *run_.renderer, {});
+    data::EncodedRows rows(index() + 1);
+    for (int64_t i = 0; i < encoded.size(); ++i)
+      rows.append(index(), encoded.row(i), encoded.prompt(i), encoded.answer(i));
+    rows_ = data::pack_all(rows, {.tokens_per_batch = run_.saved.config.train.tokens_per_batch});
+  }
+
+  config::DataSource source() const {
+    config::DataSource source{.path = std::filesystem::absolute(options_.data).string(), .task = options_.task};
+    if (!std::filesystem::is_directory(options_.data)) source.split = "train";
+    return source;
+  }
+
+  void set_embedding(const at::Tensor& value) {
+    const at::NoGradGuard no_grad;
+    embedding_[index()].copy_(value);
+  }
+  at::Tensor embedding_of(const std::vector<double>& logits) const {
+    at::Tensor z = at::zeros({static_cast<int64_t>(logits.size())}, at::kDouble);
+    std::ranges::copy(logits, z.mutable_data_ptr<double>());
+    return at::mv(from_logits_, z.sub(z.mean()));
+  }
+  void set_logits(const std::vector<double>& logits) { set_embedding(embedding_of(logits)); }
+
+  /// softmax(W_g E) of the new task: of the shared gate, or the mean over all gates.
+  std::vector<double> weights() const {
+    const std::vector<adapters::GateTable> gates = run_.model.adapters->gates();
+    std::vector<double> mean(static_cast<size_t>(adapter().experts), 0.0);
+    for (const adapters::GateTable& gate : gates) {
+      for (size_t n = 0; n < mean.size(); ++n) mean[n] += gate.weights[index()][n];
+    }
+    double sum = 0;
+    for (const double weight : mean) sum += weight;
+    for (double& weight : mean) weight /= sum;
+    return mean;
+  }
+
+  double loss() const { return loss_of(run_.model, rows_).total().mean(); }
+
+  /// Losses on the rows with uniform weights and with each known task's.
+  void measure_known() {
+    result_.losses["uniform"] = loss();
+    for (size_t t = 0; t < known_.size(); ++t) {
+      set_embedding(embedding_.detach()[static_cast<int64_t>(t)]);
+      result_.losses[known_[t]] = loss();
+    }
+    set_embedding(at::zeros({embedding_.size(1)}, at::kFloat));
+  }
+
+  /// The known task of the lowest loss.
+  std::string nearest() const {
+    return *std::ranges::min_element(known_, {}, [this](const std::string& task) { return result_.losses.at(task); });
+  }
+
+  void take_task(const std::string& task) {
+    set_embedding(embedding_.detach()[std::ranges::find(known_, task) - known_.begin()]);
+    result_.start = task;
+  }
+
+  void require_shared(const std::string& what) const {
+    if (shared()) return;
+    throw Error(ErrorKind::kModel, {.where = "gate.scope: per_layer",
+                                    .problem = what + " needs one gate for all layers: here each has its own weights",
+                                    .hint = "use --weights uniform, nearest or a known task's name"});
+  }
+
+  void declare() {
+    result_.start = options_.weights;
+    if (options_.weights == "uniform") return;
+    if (options_.weights == "nearest") return take_task(nearest());
+    if (std::ranges::find(known_, options_.weights) != known_.end()) return take_task(options_.weights);
+    const std::optional<std::vector<double>> given =
+        read_weights(options_.weights, static_cast<size_t>(adapter().experts));
+    if (!given) {
+      throw Error(ErrorKind::kUsage, {.where = "--weights",
+                                      .problem = "neither a known task nor numbers",
+                                      .found = options_.weights,
+                                      .expected = "uniform, nearest, numbers, or one of " + list_names(known_),
+                                      .hint = did_you_mean(options_.weights, known_)});
+    }
+    require_shared("a row of given weights");
+    std::vector<double> logits;
+    for (const double weight : *given) logits.push_back(std::log(weight));
+    set_logits(logits);
+    const std::vector<double> found = weights();
+    for (size_t n = 0; n < found.size(); ++n) {
+      if (std::abs(found[n] - (*given)[n]) < 1e-4) continue;
+      throw Error(ErrorKind::kModel, {.where = "--weights",
+                                      .problem = "the gate can't give these weights to any task",
+                                      .found = "embedding of size " + std::to_string(embedding_.size(1)),
+                                      .expected = "at least experts - 1"});
+    }
+  }
+
+  void search() {
+    require_shared("a search");
+    const std::string start = nearest();
+    result_.start = result_.losses.at("uniform") <= result_.losses.at(start) ? "uniform" : start;
+    if (result_.start != "uniform") take_task(result_.start);
+    const std::vector<double> logits = numbers(at::mv(gate_.detach(), embedding_.detach()[index()]));
+    set_logits(options_.gradient ? by_gradient(logits) : by_evolution(logits));
+  }
+
+  /// Adam over the logits: their gradient is the embedding's, led back through the map between them. The best step's.
+  std::vector<double> by_gradient(const std::vector<double>& start) {
+    at::Tensor z = at::zeros({static_cast<int64_t>(start.size())}, at::kFloat);
+    for (size_t n = 0; n < start.size(); ++n) z[static_cast<int64_t>(n)].fill_(start[n]);
+    z.requires_grad_(true);
+    AdamW adam({{"logits", z}}, {});
+    std::vector<double> best = start;
+    double least = INFINITY;
+    for (int64_t step = 0; step <= options_.steps; ++step) {
+      set_logits(numbers(z));
+      embedding_.mutable_grad() = at::Tensor();
+      const double now = accumulate_gradients(run_.model, rows_, {}).total().mean();
+      if (now < least) {
+        least = now;
+        best = numbers(z);
+      }
+      const at::Tensor gradient = at::mv(from_logits_.t(), embedding_.grad()[index()].to(at::kDouble));
+      z.mutable_grad() = gradient.sub(gradient.mean()).to(at::kFloat);
+      adam.step(options_.learning_rate);
+    }
+    return best;
+  }
+
+  std::vector<double> by_evolution(const std::vector<double>& start) {
+    const auto objective = [this](const std::vector<double>& logits) {
+      set_logits(logits);
+      return loss();
+    };
+    return minimise_by_evolution(objective, start,
+                                 {.step = 0.5, .evaluations = options_.steps, .seed = run_.saved.config.train.seed})
+        .x;
+  }
+
+  void save() {
+    SavedAdapter& saved = run_.saved;
+    saved.tasks.push_back({options_.task, task_type_});
+    saved.config.output = options_.to.string();
+    saved.sources.insert(saved.sources.end(), files_.begin(), files_.end());
+    if (!options_.data.empty()) saved.config.data.sources.push_back(source());
+    if (!saved.config.data.tasks.empty()) saved.config.data.tasks.push_back(options_.task);
+    for (auto& [name, value] : saved.tensors) {
+      if (name == "task_embedding") value = embedding_.detach().clone();
+    }
+    save_adapter(options_.to / "adapter", saved);
+    write_file_atomically(options_.to / "config.yaml", config::to_yaml(saved.config));
+    nlohmann::ordered_json record = {{"task", options_.task}, {"start", result_.start}, {"weights", result_.weights}};
+    if (options_.weights.empty()) record["search"] = options_.gradient ? "gradient" : "evolution";
+    if (result_.loss) record["loss"] = *result_.loss;
+    if (!result_.losses.empty()) record["losses"] = result_.losses;
+    write_file_atomically(options_.to / "adapt.json", record.dump(2) + "\n");
+  }
+
+  const AdaptOptions& options_;
+  OpenRun run_;
+  std::vector<std::string> known_;
+  at::Tensor embedding_;    // E [tasks + 1, d_t], a leaf
+  at::Tensor gate_;         // W_g [N, d_t] of a shared gate, else undefined
+  at::Tensor from_logits_;  // C⁺ [d_t, N] float64, of a shared gate
+  data::StepBatches rows_;
+  std::vector<data::SourceFile> files_;
+  std::string task_type_;
+  AdaptResult result_;
+};
+
+}  // namespace
+
+AdaptResult adapt(const std::filesystem::path& run, const AdaptOptions& options) {
+  return Adaptation(run, options).adapt();
+}
+
+}  // namespace moelora::train

@@ -1,0 +1,213 @@
+#include "train/made_of_runs.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "adapters/compose.h"
+#include "config/load.h"
+#include "core/durable.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "data/packing.h"
+#include "data/sampler.h"
+#include "io/json_file.h"
+#include "train/dev_evaluation.h"
+#include "train/evolution.h"
+#include "train/finish.h"
+#include "train/saved_adapter.h"
+
+namespace moelora::train {
+namespace {
+
+using adapters::LoraTensors;
+
+constexpr double kHubPenalty = 0.05;  // of mean |w|, as published
+constexpr double kHubBound = 1.5;     // of each |w|, as published
+constexpr int kLambdas = 10;          // 0.1, 0.2 … 1
+
+/// The dev rows of one task. Throws Error (kData) where it has none.
+data::StepBatches dev_batches(const RunSetup& setup, size_t task) {
+  data::EncodedRows rows(setup.dev_rows->task_count());
+  for (int64_t i = 0; i < setup.dev_rows->size(); ++i) {
+    if (setup.dev_rows->task(i) != static_cast<int64_t>(task)) continue;
+    rows.append(setup.dev_rows->task(i), setup.dev_rows->row(i), setup.dev_rows->prompt(i), setup.dev_rows->answer(i));
+  }
+  if (rows.size() == 0) {
+    throw Error(ErrorKind::kData, {.where = "task " + setup.dataset.tasks[task].name,
+                                   .problem = "the method finds its weights on dev rows, and the task has none"});
+  }
+  return data::pack_all(rows, {.tokens_per_batch = setup.config.train.tokens_per_batch});
+}
+
+class RunsOfTasks {
+ public:
+  RunsOfTasks(RunSetup& setup, const TrainOptions& options)
+      : setup_(setup), options_(options), dir_(setup.config.output), lock_(dir_) {}
+
+  TrainResult train() {
+    start();
+    TrainResult result{.artefact = artefact_dir(setup_.config)};
+    LoadedBase base{setup_.model.take_base(), setup_.identity.base};
+    const std::vector<LoraTensors> adapters = train_tasks(base, result);
+    const bool finished = std::filesystem::exists(result.artefact);
+    nlohmann::ordered_json found;
+    const std::vector<LoraTensors> experts =
+        !finished && config().adapter.method == config::Method::kLoraHub ? search_hub(base, adapters, found) : adapters;
+    attach(setup_, std::move(base));
+    if (finished) {
+      load_parameters(setup_.model, load_adapter(result.artefact).tensors);
+    } else {
+      fill(experts, found);
+      if (!found.is_null()) write_file_atomically(dir_ / "weights.json", found.dump(2) + "\n");
+      write_artefact(setup_, result.steps);
+    }
+    result.best_step = result.steps;
+    if (setup_.dev_rows->size() > 0) result.best_value = evaluate_on_dev(setup_, options_.dev_scores).value;
+    return result;
+  }
+
+ private:
+  const config::RunConfig& config() const { return setup_.config; }
+
+  void start() {
+    const bool started = std::filesystem::exists(dir_ / "config.yaml");
+    if (started && !options_.resume) {
+      throw Error(ErrorKind::kIo, {.where = dir_.string(),
+                                   .problem = "a run stands there already",
+                                   .hint = "continue it with --resume, or give another `output`"});
+    }
+    if (!started && options_.resume) {
+      throw Error(ErrorKind::kUsage, {.where = dir_.string(), .problem = "no run to resume stands there"});
+    }
+    const std::filesystem::path record = dir_ / "identity.json";
+    if (started && std::filesystem::exists(record)) {
+      setup_.identity.require_same(io::read_json_object(record), record.string());
+    }
+    remove_partial_directories(dir_);
+    write_file_atomically(record, setup_.identity.to_json().dump(2) + "\n");
+    write_file_atomically(dir_ / "config.yaml", config::to_yaml(config()));
+  }
+
+  /// One LoRA a task, those that are done already included; the best step's weights of each.
+  std::vector<LoraTensors> train_tasks(LoadedBase& base, TrainResult& result) {
+    const data::Sampler sampler(*setup_.train_rows, {.batch_size = config().train.batch_size});
+    const int64_t all_steps = total_steps(config().train, sampler.steps_per_epoch());
+    const std::vector<int64_t> steps = steps_by_task(setup_, all_steps);
+    std::vector<LoraTensors> adapters;
+    for (size_t t = 0; t < setup_.dataset.tasks.size(); ++t) {
+      const std::string& task = setup_.dataset.tasks[t].name;
+      if (!options_.quiet) log_info("task " + task);
+      RunSetup run = prepare_data(task_run_config(config(), task, steps[t], all_steps));
+      attach(run, std::move(base));
+      TrainOptions options = options_;
+      options.resume = std::filesystem::exists(std::filesystem::path(run.config.output) / "config.yaml");
+      const TrainResult one = moelora::train::train(run, options);
+      result.steps += one.steps;
+      result.tokens += one.tokens;
+      result.seconds += one.seconds;
+      result.stopped_early |= one.stopped_early;
+      LoraTensors& tensors = adapters.emplace_back();
+      for (const auto& [name, master] : run.model.adapters->parameters())
+        tensors.emplace_back(name, master.detach().clone());
+      base = {run.model.take_base(), run.identity.base};
+    }
+    return adapters;
+  }
+
+  /// LoRAHub's sums, one for each task.
+  std::vector<LoraTensors> search_hub(LoadedBase& base, const std::vector<LoraTensors>& adapters,
+                                      nlohmann::ordered_json& found) {
+    RunSetup hub{.config = config(), .dataset = setup_.dataset};
+    hub.config.adapter.method = config::Method::kLora;
+    attach(hub, std::move(base));
+    std::vector<LoraTensors> sums;
+    for (size_t t = 0; t < adapters.size(); ++t) {
+      const data::StepBatches batches = dev_batches(setup_, t);
+      const auto objective = [&](const std::vector<double>& weights) {
+        hub.model.adapters->load(adapters::sum_state_dicts(adapters, weights));
+        double size = 0;
+        for (const double weight : weights) size += std::abs(weight) / static_cast<double>(weights.size());
+        return loss_of(hub.model, batches).total().mean() + kHubPenalty * size;
+      };
+      const Minimum minimum = minimise_by_evolution(
+          objective, std::vector<double>(adapters.size(), 0.0),
+          {.bound = kHubBound, .evaluations = config().adapter.search_steps, .seed = config().train.seed + t});
+      sums.push_back(adapters::sum_state_dicts(adapters, minimum.x));
+      found["weights"][setup_.dataset.tasks[t].name] = minimum.x;
+      found["objective"][setup_.dataset.tasks[t].name] = minimum.value;
+    }
+    base = {hub.model.take_base(), hub.identity.base};
+    return sums;
+  }
+
+  /// The result's tensors: the experts side by side and their table.
+  void fill(const std::vector<LoraTensors>& experts, nlohmann::ordered_json& found) {
+    std::vector<NamedTensor> tensors = adapters::stack(experts, config().adapter.rank);
+    const int64_t tasks = static_cast<int64_t>(experts.size());
+    at::Tensor table;
+    for (const auto& [name, master] : setup_.model.adapters->parameters()) {
+      if (name == "expert_weights") table = master;
+    }
+    const at::NoGradGuard no_grad;
+    tensors.emplace_back("expert_weights", table.detach().clone().fill_(0).fill_diagonal_(1));
+    setup_.model.adapters->load(tensors);
+    if (config().adapter.method != config::Method::kTaskArithmetic) return;
+    for (int64_t t = 0; t < tasks; ++t) dev_batches(setup_, t);  // every task must have dev rows
+    double best = 0;
+    for (int i = 1; i <= kLambdas; ++i) {
+      const double lambda = static_cast<double>(i) / kLambdas;
+      table.fill_(lambda);
+      const double loss = evaluate_on_dev(setup_, {}).tasks["mean"]["loss"];
+      found["mean_dev_loss"].push_back({lambda, loss});
+      if (i > 1 && loss >= best) continue;
+      best = loss;
+      found["lambda"] = lambda;
+    }
+    table.fill_(found["lambda"].get<double>());
+  }
+
+  RunSetup& setup_;
+  const TrainOptions& options_;
+  std::filesystem::path dir_;
+  RunLock lock_;
+};
+
+}  // namespace
+
+config::RunConfig task_run_config(const config::RunConfig& config, const std::string& task, int64_t steps,
+                                  int64_t all_steps) {
+  config::RunConfig run = config;
+  run.adapter.method = config::Method::kLora;
+  run.adapter.search_steps = config::AdapterConfig{}.search_steps;  // the run is the same, whatever is made of it
+  run.data.tasks = {task};
+  run.tasks.clear();
+  if (const auto settings = config.tasks.find(task); settings != config.tasks.end()) run.tasks.insert(*settings);
+  run.output = (std::filesystem::path(config.output) / "tasks" / task).string();
+  run.train.max_steps = steps;
+  run.eval.best = "mean";
+  const auto share = [&](int64_t every) {
+    return every > 0 ? std::max<int64_t>(1, (every * steps + all_steps - 1) / all_steps) : 0;
+  };
+  run.eval.every_steps = share(config.eval.every_steps);
+  run.checkpoint.every_steps = share(config.checkpoint.every_steps);
+  return run;
+}
+
+std::vector<int64_t> steps_by_task(const RunSetup& setup, int64_t steps) {
+  const data::Sampler sampler(
+      *setup.train_rows, {.temperature = setup.config.train.temperature, .batch_size = setup.config.train.batch_size});
+  std::vector<int64_t> by_task;
+  for (const double draws : sampler.expected_draws()) {
+    const double share = draws / static_cast<double>(sampler.samples());
+    by_task.push_back(std::max<int64_t>(1, std::llround(share * static_cast<double>(steps))));
+  }
+  return by_task;
+}
+
+TrainResult train_runs(RunSetup& setup, const TrainOptions& options) {
+  return RunsOfTasks(setup, options).train();
+}
+
+}  // namespace moelora::train

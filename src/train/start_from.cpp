@@ -1,0 +1,68 @@
+#include "train/start_from.h"
+
+#include <algorithm>
+#include <map>
+
+#include "config/enum_names.h"
+#include "config/method.h"
+#include "core/error.h"
+#include "core/hash.h"
+#include "train/saved_adapter.h"
+
+namespace moelora::train {
+namespace {
+
+[[noreturn]] void fail(std::string problem, std::string found, std::string expected) {
+  throw Error(ErrorKind::kConfig, {.where = "adapter.start",
+                                   .problem = std::move(problem),
+                                   .found = std::move(found),
+                                   .expected = std::move(expected)});
+}
+
+}  // namespace
+
+std::string start_hash(const std::filesystem::path& start) {
+  const std::filesystem::path manifest = start / "adapter" / "manifest.json";
+  if (!std::filesystem::exists(manifest)) {
+    throw Error(
+        ErrorKind::kModel,
+        {.where = "adapter.start", .problem = "no finished run with an adapter stands there", .found = start.string()});
+  }
+  return hash_file_hex(manifest);
+}
+
+void start_from(const RunSetup& setup, const std::filesystem::path& start) {
+  const config::AdapterConfig& own = setup.config.adapter;
+  const SavedAdapter saved = load_adapter(start / "adapter");
+  if (config::is_made_of_runs(own.method)) {
+    fail("the method is made of several runs, which have no one start", config::name_of(own.method),
+         "a method trained as one run");
+  }
+  if (saved.config.adapter.method != own.method) {
+    fail("a run of another method", config::name_of(saved.config.adapter.method), config::name_of(own.method));
+  }
+  if (saved.base_hash != setup.identity.base)
+    fail("the run has another base, by the hash of its weights", saved.base_hash, setup.identity.base);
+
+  const std::map<std::string, at::Tensor> given(saved.tensors.begin(), saved.tensors.end());
+  const std::vector<std::string> known = saved.task_names();
+  std::vector<adapters::NamedTensor> values;
+  for (const auto& [name, master] : setup.model.adapters->parameters()) {
+    const auto value = given.find(name);
+    const bool embedding = name == "task_embedding";  // its rows are tasks: other tasks may be there
+    if (value == given.end() ||
+        value->second.sizes().slice(embedding ? 1 : 0) != master.sizes().slice(embedding ? 1 : 0)) {
+      fail("the run's adapter has another shape", "no fitting `" + name + "`",
+           "the same rank, experts, targets and gate");
+    }
+    at::Tensor copy = embedding ? master.detach().clone() : value->second;
+    for (size_t t = 0; embedding && t < setup.dataset.tasks.size(); ++t) {
+      const auto task = std::ranges::find(known, setup.dataset.tasks[t].name);
+      if (task != known.end()) copy[static_cast<int64_t>(t)].copy_(value->second[task - known.begin()]);
+    }
+    values.emplace_back(name, copy);
+  }
+  setup.model.adapters->load(values);
+}
+
+}  // namespace moelora::train

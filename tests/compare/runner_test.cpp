@@ -1,0 +1,121 @@
+// A small comparison from nothing: every method runs over one base, and nothing is computed twice.
+#include "compare/runner.h"
+
+#include <gmock/gmock.h>
+
+#include "compare/report.h"
+#include "config/load.h"
+#include "core/error.h"
+#include "train/made_run.h"
+
+namespace moelora::compare {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Compared : public ::testing::Test {
+ protected:
+  Compared() {
+    made_.config.train.max_steps = 4;
+    made_.config.train.learning_rate = 0.02;
+    made_.config.adapter.search_steps = 5;
+    made_.config.eval.max_new_tokens = 2;
+    const fs::path data = made_.directory.path() / "data";
+    for (const std::string task : {"colour", "echo"}) {
+      std::string rows;
+      for (int i = 0; i < 4; ++i)
+        rows += "{\"input\": \"test " + task + std::to_string(i) + "\", \"target\": \"red\"}\n";
+      test::write_file(data / task / "test.jsonl", rows);
+      made_.config.tasks[task].metric = "rouge_l";
+    }
+    test::write_file(made_.directory.path() / "run.yaml", config::to_yaml(made_.config));
+  }
+
+  config::CompareSpec spec(const std::string& rest) const {
+    const std::string dir = made_.directory.path().string();
+    return config::parse_compare_spec("config: run.yaml\noutput: " + dir + "/compare\nresults: results\n" + rest,
+                                      dir + "/compare.yaml");
+  }
+
+  testing::MadeRun made_;
+};
+
+TEST_F(Compared, EveryMethodOnceAndNeverAgain) {
+  const config::CompareSpec all = spec(
+      "seeds: [1, 2]\nmethods:\n  moelora: {adapter.method: moelora}\n  lora: {adapter: {method: lora}}\n"
+      "  prompt: {adapter.method: lora_task_prompt}\n  token: {adapter.method: molora}\n  uniform: {adapter.method: "
+      "uniform}\n"
+      "  single: {adapter.method: lora_per_task}\n  hub: {adapter.method: lorahub}\n  arithmetic: {adapter.method: "
+      "task_arithmetic}\n"
+      "  full: {adapter.method: full}\n");
+  const Comparison first = run_comparison(all, {.quiet = true});
+  EXPECT_EQ(first.computed, 18);
+  EXPECT_EQ(first.known, 0);
+  for (const VariantResults& variant : first.variants) {
+    ASSERT_EQ(variant.seeds.size(), 2u);
+    EXPECT_EQ(variant.seeds[0].tasks.size(), 2u) << variant.variant.name;
+    EXPECT_EQ(variant.seeds[0].tasks[0].rows.size(), 4u);
+    EXPECT_GT(variant.seeds[0].parameters, 0);
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(made_.directory.path() / "compare/tasks"), {}),
+            2);  // one a seed, shared by three methods
+
+  fs::remove_all(made_.directory.path() / "compare/runs");  // another machine, with the results alone
+  const Comparison again = run_comparison(all, {.quiet = true});
+  EXPECT_EQ(again.computed, 0);
+  EXPECT_EQ(again.known, 18);
+  EXPECT_EQ(comparison_json(again, make_table(again)), comparison_json(first, make_table(first)));
+  write_comparison(again, made_.directory.path() / "compare");
+  EXPECT_TRUE(fs::exists(made_.directory.path() / "compare/report.html"));
+}
+
+TEST_F(Compared, ALearningRateIsChosenOnDevRowsFromTheSameGrid) {
+  const config::CompareSpec grid =
+      spec("seeds: [1, 2]\nlearning_rates: [1.0e-30, 0.02, 1.0e-29]\nmethods: {moelora: {adapter.method: moelora}}\n");
+  const Comparison comparison = run_comparison(grid, {.quiet = true});
+  const VariantResults& variant = comparison.variants[0];
+  ASSERT_EQ(variant.trials.size(), 3u);
+  EXPECT_LT(variant.trials[1].dev, variant.trials[0].dev);
+  EXPECT_EQ(variant.learning_rate, "0.02");
+  EXPECT_FALSE(variant.at_edge);
+  EXPECT_EQ(variant.seeds[1].learning_rate, "0.02");
+}
+
+TEST_F(Compared, AnotherConfigurationOrDataIsAnotherResult) {
+  const config::CompareSpec one = spec("seeds: [1]\nmethods: {moelora: {adapter.method: moelora}}\n");
+  const Surroundings here{.base = "b", .data = "d"};
+  const std::string key = make_cell(one, variants(one)[0], "", 1, here).key;
+  EXPECT_EQ(make_cell(one, variants(one)[0], "", 1, here).key, key);
+  EXPECT_NE(make_cell(one, variants(one)[0], "", 2, here).key, key);
+  EXPECT_NE(make_cell(one, variants(one)[0], "0.5", 1, here).key, key);
+  EXPECT_NE(make_cell(one, variants(one)[0], "", 1, {.base = "b", .data = "other"}).key, key);
+}
+
+TEST_F(Compared, SweepsMultiplyVariants) {
+  const config::CompareSpec swept = spec(
+      "methods: {moelora: {adapter.method: moelora}, lora: {adapter.method: lora}}\nsweep: {adapter.rank: [2, 4], "
+      "adapter.experts: [1, 2]}\n");
+  const std::vector<Variant> all = variants(swept);
+  ASSERT_EQ(all.size(), 8u);
+  EXPECT_EQ(all[1].name, "moelora, adapter.rank=2, adapter.experts=2");
+  EXPECT_TRUE(all[1].reference);
+  EXPECT_EQ(all[5].sweep, all[1].sweep);
+}
+
+TEST(CompareSpec, NamesEveryMistake) {
+  try {
+    config::parse_compare_spec(
+        "confg: a.yaml\nseeds: [1, 1, x]\nmethods: {lora: {model: other}, moelora: 3}\nresamples: 5\n", "spec.yaml");
+    ADD_FAILURE() << "a wrong spec was taken";
+  } catch (const ErrorList& list) {
+    EXPECT_THAT(
+        list.what(),
+        ::testing::AllOf(::testing::HasSubstr("unknown key `confg`"), ::testing::HasSubstr("did you mean `config`?"),
+                         ::testing::HasSubstr("names a value twice"), ::testing::HasSubstr("isn't a whole number"),
+                         ::testing::HasSubstr("`model` must be the same"), ::testing::HasSubstr("`config` is missing"),
+                         ::testing::HasSubstr("`moelora` needs a mapping"), ::testing::HasSubstr("too small")));
+  }
+}
+
+}  // namespace
+}  // namespace moelora::compare

@@ -1,0 +1,97 @@
+// The paired hierarchical bootstrap on results whose differences are known.
+#include "compare/significance.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "core/random.h"
+
+namespace moelora::compare {
+namespace {
+
+/// Scores drawn around `mean`; two rows a group.
+Result made(uint64_t seed, double mean, int64_t rows = 200) {
+  Result result{.variant = "made", .seed = seed};
+  Random random(seed, RandomStream::kData);
+  for (const std::string name : {"a", "b"}) {
+    TaskResult task{.task = name, .metric = "exact_match"};
+    double sum = 0;
+    for (int64_t i = 0; i < rows; ++i) {
+      const double score = mean + 0.1 * random.normal();
+      task.rows.push_back({.score = score});
+      task.groups.push_back(i / 2);
+      sum += score;
+    }
+    task.score = sum / static_cast<double>(rows);
+    result.tasks.push_back(std::move(task));
+  }
+  return result;
+}
+
+std::vector<Result> seeds(double mean, uint64_t first = 0) {
+  std::vector<Result> all;
+  for (uint64_t s = 1; s <= 5; ++s) {
+    all.push_back(made(first + s, mean));
+    all.back().seed = s;
+  }
+  return all;
+}
+
+TEST(Difference, OfTheSameResultsIsNone) {
+  const Difference none = bootstrap_difference(seeds(0.5), seeds(0.5), 200, /*seed=*/1);
+  EXPECT_EQ(none.mean.estimate, 0);
+  EXPECT_EQ(none.mean.low, 0);
+  EXPECT_EQ(none.mean.high, 0);
+  EXPECT_EQ(none.mean.p, 1);
+}
+
+TEST(Difference, ThatIsLargeIsFoundWithItsSign) {
+  const Difference better =
+      bootstrap_difference(seeds(0.6), seeds(0.5), 500, /*seed=*/1);  // the same noise: paired, exactly 0.1
+  EXPECT_NEAR(better.mean.estimate, 0.1, 1e-12);
+  EXPECT_NEAR(better.mean.low, 0.1, 1e-12);
+  EXPECT_DOUBLE_EQ(better.mean.p, 2.0 / 501);
+  EXPECT_NEAR(bootstrap_difference(seeds(0.5), seeds(0.6), 500, 1).mean.estimate, -0.1, 1e-12);
+}
+
+TEST(Difference, OfOneSeedHasTheStandardErrorOfGroupMeans) {
+  // One seed, one task: the bootstrap of a mean over groups, whose standard deviation is s_group / sqrt(groups).
+  std::vector<Result> own = {made(1, 0.5)}, other = {made(2, 0.5)};
+  own[0].tasks.resize(1);
+  other[0].tasks.resize(1);
+  std::vector<double> groups(100, 0.0);
+  for (size_t i = 0; i < 200; ++i)
+    groups[i / 2] += (own[0].tasks[0].rows[i].score - other[0].tasks[0].rows[i].score) / 2;
+  double mean = 0, squares = 0;
+  for (const double g : groups) mean += g / 100;
+  for (const double g : groups) squares += (g - mean) * (g - mean) / 100;
+  const double error = std::sqrt(squares / 100);
+  const Difference found = bootstrap_difference(own, other, 4000, /*seed=*/1);
+  EXPECT_NEAR(found.mean.estimate, mean, 1e-12);
+  EXPECT_NEAR((found.mean.high - found.mean.low) / 2, 1.96 * error, 0.1 * 1.96 * error);
+}
+
+TEST(Differences, AreHeldAgainstTheReferenceOfTheSameSweepAndCorrected) {
+  Comparison comparison{.spec = {.resamples = 200}};
+  const auto add = [&](const std::string& name, const std::string& sweep, bool reference, double mean, uint64_t first) {
+    comparison.variants.push_back({.variant = {.name = name, .method = name, .reference = reference, .sweep = sweep},
+                                   .seeds = seeds(mean, first)});
+  };
+  add("moelora", "adapter.rank=4", true, 0.5, 0);
+  add("lora", "adapter.rank=4", false, 0.7, 100);
+  add("full", "adapter.rank=4", false, 0.5, 200);
+  add("lora", "adapter.rank=8", false, 0.7, 100);
+  const std::vector<std::optional<Difference>> found = differences(comparison);
+  EXPECT_FALSE(found[0].has_value());
+  EXPECT_FALSE(found[3].has_value());  // its reference isn't there
+  ASSERT_TRUE(found[1] && found[2]);
+  EXPECT_DOUBLE_EQ(found[1]->p_holm, std::min(1.0, 2 * found[1]->mean.p));
+  EXPECT_GE(found[2]->p_holm, found[2]->mean.p);
+  comparison.variants[1].seeds[2].tasks[0].groups[5] = 99;  // other rows can't be paired
+  EXPECT_FALSE(differences(comparison)[1].has_value());
+}
+
+}  // namespace
+}  // namespace moelora::compare

@@ -1,0 +1,149 @@
+// A new task by its weights alone: what is declared is what the gate gives, and a search is no worse than where it
+// began.
+#include "train/adapt.h"
+
+#include <gmock/gmock.h>
+
+#include "core/error.h"
+#include "made_run.h"
+#include "train/open_run.h"
+
+namespace moelora::train {
+namespace {
+
+using moelora::testing::MadeRun;
+
+class Adapt : public ::testing::Test {
+ protected:
+  Adapt() {
+    made_.config.adapter.experts = 4;
+    write(made_);
+    test::write_file(
+        few(), "{\"input\": \"triage 1\", \"target\": \"red\"}\n{\"input\": \"triage 2\", \"target\": \"answer x\"}\n");
+  }
+
+  /// A finished run whose adapter changes the model.
+  static void write(const MadeRun& made) {
+    const RunSetup setup = made.setup();
+    moelora::testing::randomise(setup, 0.4);
+    write_artefact(setup, 1);
+  }
+
+  std::filesystem::path few() const { return made_.directory.path() / "few.jsonl"; }
+  AdaptOptions options(const std::string& to) const {
+    return {.task = "triage", .data = few(), .steps = 20, .to = made_.directory.path() / to};
+  }
+  static double least(const std::map<std::string, double>& losses) {
+    return std::ranges::min_element(losses, {}, [](const auto& one) { return one.second; })->second;
+  }
+
+  MadeRun made_;
+};
+
+TEST_F(Adapt, BothSearchesBeatEveryKnownTasksWeights) {
+  for (const bool gradient : {true, false}) {
+    AdaptOptions own = options(gradient ? "gradient" : "evolution");
+    own.gradient = gradient;
+    const AdaptResult result = adapt(made_.config.output, own);
+    EXPECT_EQ(result.losses.size(), 3u);  // uniform and two tasks
+    EXPECT_LT(*result.loss, least(result.losses) - 1e-4) << result.start;
+    double sum = 0;
+    for (const double weight : result.weights) sum += weight;
+    EXPECT_NEAR(sum, 1, 1e-6);
+
+    const OpenRun run = open_run(own.to);  // an ordinary run with one task more
+    EXPECT_THAT(run.saved.task_names(), ::testing::ElementsAre("colour", "echo", "triage"));
+    const adapters::GateTable gate = run.model.adapters->gates()[0];
+    for (size_t n = 0; n < 4; ++n) EXPECT_NEAR(gate.weights[2][n], result.weights[n], 1e-6);
+  }
+}
+
+TEST_F(Adapt, TheNewTaskCollapsesToTheExpertsAtItsWeightsAndTheOthersStay) {
+  const std::vector<double> given = {0.1, 0.2, 0.3, 0.4};
+  AdaptOptions own = options("given");
+  own.weights = "1,2,3,4";
+  own.data.clear();
+  const AdaptResult result = adapt(made_.config.output, own);
+  for (size_t n = 0; n < 4; ++n) EXPECT_NEAR(result.weights[n], given[n], 1e-5);
+  const OpenRun before = open_run(made_.config.output), after = open_run(own.to);
+  const auto known = before.model.adapters->collapse(1), same = after.model.adapters->collapse(1),
+             fresh = after.model.adapters->collapse(2);
+  const double scale = made_.config.adapter.alpha / static_cast<double>(made_.config.adapter.rank);
+  for (const auto& [name, master] : after.model.adapters->parameters()) {
+    if (name != fresh[3].path + ".lora_B") continue;  // o_proj: alone in its group
+    for (int64_t n = 0; n < 4; ++n) {
+      const at::Tensor expected = master.detach().select(1, n).mul(scale * given[n]);
+      EXPECT_LT(fresh[3].b.select(1, n).sub(expected).abs().max().item<double>(), 1e-5);
+    }
+  }
+  for (size_t i = 0; i < known.size(); ++i) EXPECT_TRUE(known[i].b.equal(same[i].b));
+}
+
+TEST_F(Adapt, FallbacksAreWhatTheySay) {
+  AdaptOptions uniform = options("uniform");
+  uniform.weights = "uniform";
+  uniform.data.clear();
+  for (const double weight : adapt(made_.config.output, uniform).weights) EXPECT_NEAR(weight, 0.25, 1e-6);
+  AdaptOptions echo = options("like-echo"), nearest = options("nearest");
+  echo.weights = "echo";
+  nearest.weights = "nearest";
+  const AdaptResult like = adapt(made_.config.output, echo), found = adapt(made_.config.output, nearest);
+  EXPECT_NEAR(*like.loss, like.losses.at("echo"), 1e-9);
+  EXPECT_NEAR(*found.loss, std::min(found.losses.at("echo"), found.losses.at("colour")), 1e-9);
+}
+
+TEST_F(Adapt, FurtherTrainingStartsFromIt) {
+  const AdaptOptions own = options("adapted");
+  adapt(made_.config.output, own);
+  MadeRun next;
+  std::filesystem::create_directories(next.directory.path() / "data/triage");
+  std::filesystem::copy(few(), next.directory.path() / "data/triage/train.jsonl");
+  next.config.adapter.experts = 4;
+  next.config.adapter.start = own.to.string();
+  const RunSetup setup = next.setup();
+  const SavedAdapter saved = load_adapter(own.to / "adapter");
+  std::vector<NamedTensor> started = moelora::testing::snapshot(setup);
+  std::ranges::sort(started, {}, &NamedTensor::first);
+  moelora::testing::expect_same_tensors(started, saved.tensors);
+  MadeRun other;
+  other.config.adapter.experts = 4;
+  other.config.adapter.rank = 8;
+  other.config.adapter.start = own.to.string();
+  EXPECT_THROW(other.setup(), Error);
+}
+
+TEST_F(Adapt, MistakesAreNamed) {
+  const auto message = [&](const std::filesystem::path& run, const AdaptOptions& own, ErrorKind kind) {
+    try {
+      adapt(run, own);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), kind) << error.what();
+      EXPECT_FALSE(std::filesystem::exists(own.to));
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  AdaptOptions own = options("none");
+  own.weights = "ecko";
+  EXPECT_THAT(message(made_.config.output, own, ErrorKind::kUsage), ::testing::HasSubstr("did you mean `echo`?"));
+  own.weights = "1,2,3";
+  EXPECT_THAT(message(made_.config.output, own, ErrorKind::kUsage), ::testing::HasSubstr("4 positive numbers"));
+  own = options("none");
+  own.data.clear();
+  EXPECT_THAT(message(made_.config.output, own, ErrorKind::kUsage), ::testing::HasSubstr("labelled rows are missing"));
+  own = options("none");
+  own.task = "echo";
+  EXPECT_THAT(message(made_.config.output, own, ErrorKind::kUsage), ::testing::HasSubstr("knows this task already"));
+  MadeRun lora;
+  lora.config.adapter.method = config::Method::kLora;
+  write(lora);
+  EXPECT_THAT(message(lora.config.output, options("none"), ErrorKind::kModel), ::testing::HasSubstr("method lora"));
+  MadeRun layers;
+  layers.config.adapter.gate.scope = config::GateScope::kPerLayer;
+  write(layers);
+  EXPECT_THAT(message(layers.config.output, options("none"), ErrorKind::kModel),
+              ::testing::HasSubstr("needs one gate for all layers"));
+}
+
+}  // namespace
+}  // namespace moelora::train
