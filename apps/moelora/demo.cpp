@@ -12,7 +12,7 @@
 #include "core/log.h"
 #include "eval/evaluator.h"
 #include "io/json_file.h"
-#include "train/export_peft.h"
+#include "train/export.h"
 #include "train/open_run.h"
 #include "train/progress.h"
 #include "train/trainer.h"
@@ -123,7 +123,7 @@ class Demo {
   void export_one() {
     exported_ = output_ / "adapters" / "report";
     if (fs::exists(exported_)) return;
-    train::export_peft(train::open_run(output_ / "moelora"), "report", exported_);
+    train::export_task(train::open_run(output_ / "moelora", {.without_weights = true}), "report", exported_);
   }
 
   void finish(const std::vector<std::string>& methods) const {

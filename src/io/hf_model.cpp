@@ -174,6 +174,11 @@ HfModel::Place HfModel::find(const std::string& name) const {
   return {files_[found->second], found->first};
 }
 
+std::optional<std::string> HfModel::stored_name(const std::string& name) const {
+  const Place place = find(name);
+  return place.file == nullptr ? std::nullopt : std::optional(place.stored_name);
+}
+
 bool HfModel::contains(const std::string& name) const {
   return find(name).file != nullptr;
 }
@@ -196,11 +201,13 @@ const std::string& HfModel::model_hash() const {
   if (!hash_.empty()) return hash_;
   Hasher hasher;
   for (const std::string& name : names_) {
-    const StoredTensor& tensor = files_[file_index_.at(name)]->at(name);
+    const SafetensorsFile& file = *files_[file_index_.at(name)];
+    const StoredTensor& tensor = file.at(name);
     // Lengths before contents, so that no two models give the same stream of bytes.
     hasher.update(std::to_string(name.size()) + ":" + name + ":" + std::string(dtype_name(tensor.dtype)) +
                   shape_text(tensor.shape));
     hasher.update(tensor.bytes);
+    file.release(name);
   }
   hash_ = hasher.hex();
   return hash_;

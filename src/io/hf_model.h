@@ -20,8 +20,8 @@
 namespace moelora::io {
 
 /// The directory of a model: an existing directory as it is, else `org/name` in the local Hugging Face cache
-/// (HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub; refs/main, or the only snapshot where there is no
-/// such ref). Nothing is downloaded. Throws Error(kModel) that says where it looked.
+/// (HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub; refs/main, or the only snapshot where there is no
+/// such ref; `org/name@revision` for another ref or the hash of a snapshot). Nothing is downloaded. Throws Error(kModel) that says where it looked.
 std::filesystem::path resolve_model(const std::string& name_or_path);
 
 class HfModel : public nn::WeightSource {
@@ -47,8 +47,15 @@ class HfModel : public nn::WeightSource {
   bool contains(const std::string& name) const override;
   at::Tensor load(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype) override;
 
+  /// The mapped safetensors files: one model.safetensors, or the shards by name.
+  const std::vector<std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }
+
+  /// What the tensor that load() takes for `name` is called in its file; nothing where there is none.
+  std::optional<std::string> stored_name(const std::string& name) const;
+
   /// XXH3-128, 32 hex digits, over every tensor's name, dtype, shape and bytes in name order: the identity of the
-  /// weights, whatever the shards. Reads all weights at memory speed; computed once.
+  /// weights, whatever the shards. Reads all weights at memory speed, holding one tensor at a time;
+  /// computed once.
   const std::string& model_hash() const;
 
   /// `license` of README.md's front matter (`license_name` where that is "other"), or nothing.

@@ -1,5 +1,7 @@
 #include "io/peft_adapter.h"
 
+#include <ATen/ops/constant_pad_nd.h>
+
 #include <algorithm>
 
 #include "core/durable.h"
@@ -66,6 +68,16 @@ nlohmann::json config_of(const PeftAdapter& adapter) {
 
 }  // namespace
 
+void pad_rank(PeftAdapter& adapter, int64_t rank) {
+  const int64_t more = rank - adapter.r;
+  if (more < 0) refuse("", "the rank can't shrink");
+  for (auto& [module, pair] : adapter.modules) {
+    pair.a = at::constant_pad_nd(pair.a, {0, 0, 0, more});
+    pair.b = at::constant_pad_nd(pair.b, {0, more});
+  }
+  adapter.r = rank;
+}
+
 void write_peft_adapter(const std::filesystem::path& dir, const PeftAdapter& adapter, FileSystem& file_system) {
   check(adapter);
   NamedTensors tensors;
@@ -74,11 +86,12 @@ void write_peft_adapter(const std::filesystem::path& dir, const PeftAdapter& ada
     tensors.emplace_back(std::string(kPeftPrefix) + module + std::string(kPeftSuffixB), pair.b);
   }
   DirectoryWriter writer(dir, file_system);
-  writer.add_file(kPeftConfigFile, json_text(config_of(adapter), std::string(kPeftConfigFile)));
   if (!adapter.readme.empty()) writer.add_file("README.md", adapter.readme);
   DurableFile file = writer.open_file(kPeftWeightsFile);
   write_tensors(tensors, {{"format", "pt"}}, [&](std::span<const std::byte> bytes) { file.write(bytes); });
   file.finish();
+  // Last: without it PEFT loads nothing, should the process be killed meanwhile.
+  writer.add_file(kPeftConfigFile, json_text(config_of(adapter), std::string(kPeftConfigFile)));
   writer.commit({{"kind", "peft-adapter"}});
 }
 

@@ -29,6 +29,9 @@ struct PeftAdapter {
   std::string readme;                       // README.md, the model card; not written where empty
 };
 
+/// The same update at a larger rank: rows of zeros below every A, columns of zeros beside every B.
+void pad_rank(PeftAdapter& adapter, int64_t rank);
+
 /// Writes adapter_model.safetensors, adapter_config.json (lora_alpha == r) and README.md; `dir` must not exist. The
 /// directory appears whole or not at all. Throws Error(kInternal) for shapes that don't fit r, Error(kIo) where it
 /// can't be written.

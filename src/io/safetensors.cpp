@@ -94,4 +94,8 @@ const StoredTensor& SafetensorsFile::at(const std::string& name) const {
   return *tensor;
 }
 
+void SafetensorsFile::release(const std::string& name) const {
+  if (mapping_) mapping_->release(at(name).bytes);
+}
+
 }  // namespace moelora::io

@@ -74,6 +74,10 @@ class SafetensorsFile {
   /// Throws Error(kModel) with the nearest name where there is none.
   const StoredTensor& at(const std::string& name) const;
 
+  /// Drops a tensor's bytes from memory where the file is mapped; they come back when they are read. For walking
+  /// through a model without holding it.
+  void release(const std::string& name) const;
+
   const StringMap& metadata() const { return metadata_; }
   /// What errors call it: the path, or the name given to parse().
   const std::string& path() const { return path_; }

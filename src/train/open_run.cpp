@@ -10,6 +10,8 @@
 #include "core/suggest.h"
 #include "core/threads.h"
 #include "data/dataset.h"
+#include "io/hf_model.h"
+#include "nn/absent_weights.h"
 
 namespace moelora::train {
 namespace {
@@ -32,6 +34,12 @@ SavedAdapter describe_full_run(const std::filesystem::path& run, const config::R
   for (const data::Task& task : dataset.tasks) saved.tasks.push_back({task.name, task.task_type()});
   saved.sources = dataset.files;
   return saved;
+}
+
+/// The base's shape and identity; its weights are read once, a tensor at a time, for the hash alone.
+LoadedBase describe_base(const BaseFiles& base) {
+  nn::AbsentWeights weights;
+  return {std::make_unique<nn::Decoder>(base.shape, weights, at::kFloat), io::HfModel::open(base.dir)->model_hash()};
 }
 
 [[noreturn]] void refuse_run(const std::filesystem::path& run) {
@@ -90,7 +98,7 @@ OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options
     require_same("chat template", open.renderer->template_hash(), open.saved.template_hash, open.base.dir);
   }
   at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
-  LoadedBase base = load_base(open.base, config);
+  LoadedBase base = options.without_weights ? describe_base(open.base) : load_base(open.base, config);
   open.base_hash = base.hash;
   if (!full && !options.other_base)
     require_same("base model (by the hash of its weights)", base.hash, open.saved.base_hash, open.base.dir);

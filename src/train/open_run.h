@@ -16,6 +16,7 @@ struct OpenRunOptions {
   std::string base;              // a base instead of the recorded one (moved, say); must be the same weights
   bool other_base = false;       // accept a base with other weights
   bool without_adapter = false;  // the base alone, for comparison
+  bool without_weights = false;  // the base is checked but not loaded: enough to collapse the adapter, not to compute
 };
 
 struct OpenRun {

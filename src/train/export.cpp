@@ -1,0 +1,74 @@
+#include "train/export.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "adapters/collapse.h"
+#include "core/error.h"
+#include "io/gguf_lora.h"
+#include "io/hf_model_copy.h"
+#include "train/model_card.h"
+
+namespace moelora::train {
+namespace {
+
+/// What vLLM's --max-lora-rank can be.
+constexpr std::array<int64_t, 9> kServedRanks = {1, 8, 16, 32, 64, 128, 256, 320, 512};
+
+int64_t served_rank(int64_t rank) {
+  const auto served = std::ranges::lower_bound(kServedRanks, rank);
+  if (served != kServedRanks.end()) return *served;
+  throw Error(ErrorKind::kUsage, {.where = "--pad-rank",
+                                  .problem = "the adapter's rank is larger than any that vLLM allows",
+                                  .found = std::to_string(rank),
+                                  .expected = "at most " + std::to_string(kServedRanks.back())});
+}
+
+void export_merged(const OpenRun& run, const io::PeftAdapter& adapter, const std::filesystem::path& dir) {
+  const auto base = io::HfModel::open(run.base.dir);
+  io::HfModelCopy copy{.changes = {}, .readme = adapter.readme};
+  for (const auto& [module, pair] : adapter.modules) {
+    copy.changes[module + ".weight"] = [&pair](const at::Tensor& pristine) {
+      return adapters::merged_weight(pristine, {.path = "", .a = pair.a, .b = pair.b});
+    };
+  }
+  io::write_hf_copy(dir, *base, copy);
+}
+
+}  // namespace
+
+io::PeftAdapter collapsed_adapter(const OpenRun& run, const std::string& task, const ExportOptions& options) {
+  const int64_t index = run.task_index(task);
+  if (!run.model.adapters) {
+    throw Error(ErrorKind::kModel, {.where = run.dir.string(),
+                                    .problem = "a run of method `full` has no adapter to export",
+                                    .hint = "its model/ directory is an ordinary Hugging Face model"});
+  }
+  io::PeftAdapter adapter{.base_model_name_or_path = run.saved.config.model};
+  std::set<std::string> targets;
+  for (adapters::CollapsedLinear& linear : run.model.adapters->collapse(index)) {
+    adapter.r = linear.a.size(0);
+    targets.insert(linear.path.substr(linear.path.rfind('.') + 1));
+    adapter.modules[linear.path] = {std::move(linear.a), std::move(linear.b)};
+  }
+  adapter.target_modules.assign(targets.begin(), targets.end());
+  if (options.pad_rank && options.format != ExportFormat::kMerged) io::pad_rank(adapter, served_rank(adapter.r));
+  return adapter;
+}
+
+void export_task(const OpenRun& run, const std::string& task, const std::filesystem::path& dir,
+                 const ExportOptions& options) {
+  io::PeftAdapter adapter = collapsed_adapter(run, task, options);
+  adapter.readme = model_card(run, task, options.format);
+  switch (options.format) {
+    case ExportFormat::kPeft:
+      return io::write_peft_adapter(dir, adapter);
+    case ExportFormat::kGguf:
+      return io::write_gguf_lora(dir, adapter, run.base.shape, task);
+    case ExportFormat::kMerged:
+      return export_merged(run, adapter, dir);
+  }
+}
+
+}  // namespace moelora::train

@@ -1,0 +1,183 @@
+// Exported adapters in real PEFT: tests/interop/check_peft.py loads what is written here and compares its logits with
+// ours. Merged models: against float64.
+#include "train/export.h"
+
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <span>
+
+#include "core/error.h"
+#include "io/hf_model.h"
+#include "io/tensor_file.h"
+#include "made_run.h"
+#include "support/fixture.h"
+#include "train/export_check.h"
+#include "train/model_card.h"
+
+namespace moelora::train {
+namespace {
+
+using moelora::testing::MadeRun;
+
+void write_tensor(const std::filesystem::path& path, const std::string& name, const at::Tensor& tensor) {
+  std::ofstream file(path, std::ios::binary);
+  io::write_tensors({{name, tensor}}, {}, [&](std::span<const std::byte> bytes) {
+    file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  });
+}
+
+/// Logits [T, V] of the fixture's ragged batch, every sequence as task `task`.
+at::Tensor logits_of(const adapters::Model& model, const moelora::testing::FixtureBatch& batch, int64_t task) {
+  const at::NoGradGuard no_grad;
+  const std::vector<int64_t> bounds = batch.cu_seqlens();
+  const std::vector<int64_t> tasks(bounds.size() - 1, task);
+  nn::PackedAttention attention(bounds);
+  const auto rows = model.rows({.cu_seqlens = bounds, .tasks = tasks, .sample_keys = {}, .positions = {}});
+  return model.decoder->logits(model.decoder->forward(batch.rows(), attention, rows.get()));
+}
+
+class ExportedAdapter : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ExportedAdapter, HasOurLogitsInPeft) {
+  const std::string family = GetParam();
+  for (const auto scope : {config::GateScope::kShared, config::GateScope::kPerLayer}) {
+    MadeRun made(family + "/f32");
+    made.config.adapter.gate.scope = scope;
+    const RunSetup setup = made.setup();
+    moelora::testing::randomise(setup, 0.2);
+    write_artefact(setup, 1);
+    const OpenRun run = open_run(made.config.output);
+    const std::filesystem::path dir = made.directory.path() / "peft",
+                                logits = made.directory.path() / "logits.safetensors";
+    export_task(run, "echo", dir);
+    const moelora::testing::FixtureBatch batch(family + "/ragged");
+    write_tensor(logits, "logits", logits_of(run.model, batch, run.task_index("echo")));
+    const std::string command = ".deps/venv/bin/python -B tests/interop/check_peft.py --base " + made.config.model +
+                                " --adapter " + dir.string() + " --prompts " MOELORA_FIXTURES_DIR "/" + family +
+                                "/ragged/inputs.safetensors --logits " + logits.string();
+    EXPECT_EQ(std::system(command.c_str()), 0) << command;
+    EXPECT_GT(moelora::testing::largest_difference(logits_of(run.model, batch, 0), logits_of(run.model, batch, 1)),
+              1e-2)
+        << "the tasks' adapters can't be told apart";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryFamily, ExportedAdapter, ::testing::Values("llama", "mistral", "qwen2", "qwen3"));
+
+TEST(Export, SaysInTheModelCardWhatTheAdapterCameFrom) {
+  const MadeRun made;
+  write_artefact(made.setup(), 5);
+  const OpenRun run = open_run(made.config.output);
+  const std::string card = model_card(run, "echo", ExportFormat::kPeft);
+  EXPECT_THAT(card, ::testing::HasSubstr(run.base_hash));
+  EXPECT_THAT(card, ::testing::HasSubstr("colour, echo"));
+  for (const data::SourceFile& source : run.saved.sources) EXPECT_THAT(card, ::testing::HasSubstr(source.hash));
+}
+
+TEST(Export, RefusesAnUnknownTaskAndAMethodWithoutAdapters) {
+  const MadeRun made;
+  write_artefact(made.setup(), 5);
+  const std::filesystem::path dir = made.directory.path() / "peft";
+  const auto kind_of = [&](const OpenRun& run, const std::string& task) {
+    try {
+      export_task(run, task, dir);
+    } catch (const Error& error) {
+      return error.kind();
+    }
+    return ErrorKind::kInternal;
+  };
+  EXPECT_EQ(kind_of(open_run(made.config.output), "ehco"), ErrorKind::kUsage);
+  EXPECT_EQ(kind_of(open_run(made.config.output, {.without_adapter = true}), "echo"), ErrorKind::kModel);
+  EXPECT_FALSE(std::filesystem::exists(dir));
+}
+
+/// A run with an adapter that changes the model, over `model` of the fixtures.
+OpenRun finished_run(const MadeRun& made) {
+  const RunSetup setup = made.setup();
+  moelora::testing::randomise(setup, 0.2);
+  write_artefact(setup, 1);
+  return open_run(made.config.output, {.without_weights = true});
+}
+
+TEST(ExportMerged, HasThePristineWeightsPlusTheUpdateRoundedOnce) {
+  for (const char* dtype : {"f32", "bf16", "f16"}) {
+    SCOPED_TRACE(dtype);
+    const MadeRun made(std::string("qwen2/") + dtype);
+    const OpenRun run = finished_run(made);
+    const std::filesystem::path dir = made.directory.path() / "merged";
+    export_task(run, "echo", dir, {.format = ExportFormat::kMerged});
+    const auto base = io::HfModel::open(run.base.dir), merged = io::HfModel::open(dir);
+    const io::PeftAdapter adapter = collapsed_adapter(run, "echo");
+    EXPECT_EQ(merged->names(), base->names());
+    for (const std::string& name : base->names()) {
+      const at::Tensor before = io::tensor_of(base->files().front(), name);
+      at::Tensor expected = before;
+      const std::string module = name.substr(0, name.rfind('.'));
+      if (const auto pair = adapter.modules.find(module); pair != adapter.modules.end() && name.ends_with(".weight")) {
+        expected = before.to(at::kDouble).add(pair->second.b.to(at::kDouble).mm(pair->second.a.to(at::kDouble)));
+      }
+      const at::Tensor written = io::tensor_of(merged->files().front(), name);
+      ASSERT_EQ(written.scalar_type(), before.scalar_type()) << name;
+      // Half a unit in the last place of the stored dtype, and what float32 products add.
+      const double ulp = std::string(dtype) == "f32" ? 0x1p-20 : std::string(dtype) == "bf16" ? 0x1p-8 : 0x1p-11;
+      const at::Tensor wide = expected.to(at::kDouble);
+      const at::Tensor allowed = wide.abs().mul(ulp).add(1e-5);
+      EXPECT_TRUE(written.to(at::kDouble).sub(wide).abs().le(allowed).all().item<bool>()) << name;
+    }
+  }
+}
+
+TEST(ExportMerged, RefusesWeightsThatOverflowTheirDtypeAndLeavesNothing) {
+  const MadeRun made("qwen2/f16");
+  const RunSetup setup = made.setup();
+  moelora::testing::randomise(setup, 300);
+  write_artefact(setup, 1);
+  const OpenRun run = open_run(made.config.output, {.without_weights = true});
+  const std::filesystem::path dir = made.directory.path() / "to" / "merged";
+  try {
+    export_task(run, "echo", dir, {.format = ExportFormat::kMerged});
+    ADD_FAILURE() << "written";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kNumeric);
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("_proj.weight"));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(dir.parent_path()));
+}
+
+TEST(ExportCheck, PassesWhatWasWrittenAndNotAnotherTaskOrAnotherAdapter) {
+  const MadeRun made("llama/f32");
+  const OpenRun run = finished_run(made);
+  for (const ExportFormat format : {ExportFormat::kPeft, ExportFormat::kMerged}) {
+    const std::filesystem::path dir = made.directory.path() / ("to" + std::to_string(static_cast<int>(format)));
+    export_task(run, "echo", dir, {.format = format});
+    const ExportCheck check = check_export(run, "echo", dir, format);
+    EXPECT_TRUE(check.passed()) << check.difference;
+    EXPECT_GT(check.effect, 100 * check.difference);
+    EXPECT_FALSE(check_export(run, "colour", dir, format).passed());
+  }
+}
+
+TEST(Export, PadsTheRankWithZerosAndOnlyToRanksThatAreServed) {
+  MadeRun made("llama/f32");
+  made.config.adapter.rank = 18;
+  const OpenRun run = finished_run(made);
+  const io::PeftAdapter plain = collapsed_adapter(run, "echo"),
+                        padded = collapsed_adapter(run, "echo", {.pad_rank = true});
+  EXPECT_EQ(padded.r, 32);
+  for (const auto& [module, pair] : plain.modules) {
+    const io::LoraPair& wide = padded.modules.at(module);
+    EXPECT_TRUE(wide.a.narrow(0, 0, 18).equal(pair.a));
+    EXPECT_TRUE(wide.b.narrow(1, 0, 18).equal(pair.b));
+    EXPECT_EQ(wide.a.narrow(0, 18, 14).abs().max().item<float>(), 0);
+    EXPECT_EQ(wide.b.narrow(1, 18, 14).abs().max().item<float>(), 0);
+  }
+  made.config.adapter.rank = 514;
+  made.config.output = (made.directory.path() / "large").string();
+  const OpenRun large = finished_run(made);
+  EXPECT_THROW(collapsed_adapter(large, "echo", {.pad_rank = true}), Error);
+}
+
+}  // namespace
+}  // namespace moelora::train
