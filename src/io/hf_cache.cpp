@@ -3,6 +3,7 @@
 #include <cctype>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <system_error>
 
 #include "core/error.h"
@@ -28,6 +29,7 @@ fs::path expand_home(const std::string& path) {
 /// As huggingface_hub's constants decide it.
 fs::path hub_cache() {
   if (const std::string cache = variable("HF_HUB_CACHE"); !cache.empty()) return expand_home(cache);
+  if (const std::string cache = variable("HUGGINGFACE_HUB_CACHE"); !cache.empty()) return expand_home(cache);
   if (const std::string home = variable("HF_HOME"); !home.empty()) return expand_home(home) / "hub";
   const std::string cache = variable("XDG_CACHE_HOME");
   return expand_home(cache.empty() ? "~/.cache" : cache) / "huggingface" / "hub";
@@ -77,11 +79,21 @@ std::vector<std::string> cached_models(const fs::path& cache) {
                                   .hint = hint});
 }
 
-fs::path snapshot_of(const std::string& name, const fs::path& folder) {
+/// `wanted`: a branch or tag under refs/, or the hash of a snapshot; empty for main.
+fs::path snapshot_of(const std::string& name, const fs::path& folder, const std::string& wanted) {
   const fs::path snapshots = folder / "snapshots";
-  const fs::path ref = folder / "refs" / "main";
+  const fs::path ref = folder / "refs" / (wanted.empty() ? "main" : wanted);
   std::string revision;
   if (std::ifstream file(ref); file) file >> revision;
+  if (revision.empty() && !wanted.empty()) {
+    std::vector<std::string> known = names_in(folder / "refs");
+    std::ranges::copy(names_in(snapshots), std::back_inserter(known));
+    if (std::ranges::find(known, wanted) == known.end()) {
+      not_found(name, "the cache has no revision " + quote_name(wanted) + ", only " + list_names(known),
+                did_you_mean(wanted, known));
+    }
+    revision = wanted;
+  }
   if (revision.empty()) {
     const std::vector<std::string> revisions = names_in(snapshots);
     if (revisions.size() != 1) {
@@ -112,15 +124,18 @@ fs::path resolve_model(const std::string& name_or_path) {
   const fs::path path = expand_home(name_or_path);
   if (fs::is_directory(path, error)) return path;
   if (fs::exists(path, error)) not_found(name_or_path, "it is a file, not a directory", "");
-  const std::string folder = cache_folder(name_or_path);
+  const size_t at = name_or_path.rfind('@');
+  const std::string wanted = at == std::string::npos ? "" : name_or_path.substr(at + 1);
+  const std::string name = name_or_path.substr(0, at);
+  const std::string folder = at != std::string::npos && !is_plain_name(wanted) ? "" : cache_folder(name);
   if (folder.empty()) not_found(name_or_path, "no such directory", "");
   const fs::path cache = hub_cache();
   if (!fs::is_directory(cache / folder, error)) {
-    const std::string nearest = did_you_mean(name_or_path, cached_models(cache));
+    const std::string nearest = did_you_mean(name, cached_models(cache));
     not_found(name_or_path, "no such directory here, and no " + (cache / folder).string() + " in the cache",
               nearest.empty() ? "nothing is downloaded: fetch it first, or set HF_HUB_CACHE or HF_HOME" : nearest);
   }
-  return snapshot_of(name_or_path, cache / folder);
+  return snapshot_of(name_or_path, cache / folder, wanted);
 }
 
 }  // namespace moelora::io

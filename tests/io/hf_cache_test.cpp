@@ -37,6 +37,7 @@ class HfCache : public testing::Test {
   TestDirectory home_;
   Variable home_variable_{"HOME", home_.path().string()};
   Variable cache_{"HF_HUB_CACHE", std::nullopt};
+  Variable old_cache_{"HUGGINGFACE_HUB_CACHE", std::nullopt};
   Variable hf_home_{"HF_HOME", std::nullopt};
   Variable xdg_{"XDG_CACHE_HOME", std::nullopt};
 };
@@ -59,6 +60,9 @@ TEST_F(HfCache, HfHubCacheGoesBeforeHfHomeAndThatBeforeXdg) {
   EXPECT_EQ(resolve_model("a/m"), xdg);
   const Variable set_home("HF_HOME", "~/hf_home");
   EXPECT_EQ(resolve_model("a/m"), hf_home);
+  const auto old_cache = add_model(home_ / "old_cache", "models--a--m");
+  const Variable set_old_cache("HUGGINGFACE_HUB_CACHE", (home_ / "old_cache").string());
+  EXPECT_EQ(resolve_model("a/m"), old_cache);
   const Variable set_cache("HF_HUB_CACHE", (home_ / "hub_cache").string());
   EXPECT_EQ(resolve_model("a/m"), hub_cache);
 }
@@ -77,6 +81,33 @@ TEST_F(HfCache, AnUnknownNameSaysWhereItLookedAndWhatIsNear) {
               testing::AllOf(HasSubstr((home_ / ".cache/huggingface/hub/models--Qwen--Qwen3-4b-x").string()),
                              HasSubstr("did you mean `Qwen/Qwen3-4B`")));
   EXPECT_THAT(model_error([] { resolve_model("nothing/like-it"); }), HasSubstr("nothing is downloaded"));
+}
+
+TEST_F(HfCache, ARevisionIsARefOrASnapshot) {
+  const auto hub = home_ / ".cache/huggingface/hub";
+  const auto main = add_model(hub, "models--a--m");
+  write_text(hub / "models--a--m/snapshots/def456/config.json", "{}");
+  write_text(hub / "models--a--m/refs/v2", "def456");
+  EXPECT_EQ(resolve_model("a/m"), main);
+  EXPECT_EQ(resolve_model("a/m@v2"), main.parent_path() / "def456");
+  EXPECT_EQ(resolve_model("a/m@abc123"), main);
+  EXPECT_THAT(model_error([] { resolve_model("a/m@v3"); }), HasSubstr("no revision `v3`, only"));
+  for (const char* name : {"a/m@", "a/m@..", "a/m@../refs", "a/m@x@v2"}) {
+    EXPECT_THAT(model_error([&] { resolve_model(name); }), HasSubstr("no such directory")) << name;
+  }
+}
+
+TEST_F(HfCache, FindsWhatHuggingFacesOwnLibraryFinds) {
+  // Its layout: blobs, and snapshots of links into them.
+  const auto hub = home_ / "home/hub";
+  const auto snapshot = add_model(hub, "models--org--name", "def456").parent_path() / "def456";
+  write_text(hub / "models--org--name/blobs/0123", "{}");
+  std::filesystem::create_directories(snapshot);
+  std::filesystem::create_symlink("../../blobs/0123", snapshot / "config.json");
+  const Variable set_home("HF_HOME", (home_ / "home").string());
+  const std::string theirs = oracle({"cached-snapshot", "org/name"});
+  EXPECT_EQ(resolve_model("org/name").string() + "\n", theirs);
+  EXPECT_TRUE(std::filesystem::exists(resolve_model("org/name") / "config.json"));
 }
 
 TEST_F(HfCache, NamesAndRefsNeverLeadOutOfTheCache) {

@@ -5,6 +5,7 @@
     oracle.py metadata FILE              the metadata of a file, as JSON
     oracle.py make-model DIR             tiny random models as transformers writes them (whole, sharded, bare, f16)
     oracle.py compare-models DIR DIR...  all load in transformers and have the same state, bit for bit
+    oracle.py cached-snapshot NAME       where huggingface_hub finds a model in the local cache
     oracle.py make-adapter MODEL DIR     an adapter as PEFT writes it, and what each module's update is
     oracle.py check-adapter MODEL DIR    the adapter loads in PEFT and gives the logits of the base with B A added to its weights
 """
@@ -147,6 +148,12 @@ def check_adapter(model_path, path):
         "effect": (expected - plain).abs().max().item(),
         "parameters": sum(p.numel() for n, p in adapted.named_parameters() if "lora_" in n),
     }))  # fmt: skip
+
+
+def cached_snapshot(name):
+    from huggingface_hub import snapshot_download
+
+    print(snapshot_download(name, local_files_only=True))
 
 
 if __name__ == "__main__":
