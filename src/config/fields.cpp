@@ -78,8 +78,8 @@ using Check = CheckpointConfig;
 std::vector<Field<RunConfig>> make_run_fields() {
   return {
       run_field<&Run::model>("model", kAny,
-                             "A Hugging Face model directory, or a name such as `Qwen/Qwen3-4B` in the local Hugging "
-                             "Face cache; required."),
+                             "A Hugging Face model directory, or a name such as `Qwen/Qwen3-4B` (`@revision` for one "
+                             "that isn't main) in the local Hugging Face cache; required."),
       run_field<&Run::random_init>("random_init", kAny,
                                    "Start from random weights of the model's shape instead of its files; only with "
                                    "`adapter.method: full`."),
@@ -235,8 +235,8 @@ const std::vector<Field<TaskConfig>>& task_fields() {
 const std::vector<Field<DataSource>>& source_fields() {
   static const std::vector<Field<DataSource>> fields = {
       field<Source, &Source::path>("path", kAny,
-                                   "A directory `<task>/{train,dev,test}.jsonl`, a directory of such splits, or one "
-                                   "file; required."),
+                                   "A directory `<task>/{train,dev,test}.jsonl`, a directory of such splits, one with "
+                                   "one file a task, one file, or `dataset_info.json` (`#name`: that entry); required."),
       field<Source, &Source::task>("task", kAny,
                                    "The task of every row; else the row's own label, else the directory's name."),
       {"format", format_slot, kAny, "The rows' format; else detected."},

@@ -71,7 +71,7 @@ class Loader {
   }
 
   void read(const SourceEntry& entry) {
-    RowFileOptions options{.format = entry.format, .group_key = config_.group};
+    RowFileOptions options{.format = entry.format, .columns = entry.columns, .group_key = config_.group};
     if (config_.skip_bad) options.skip_bad = std::max<int64_t>(config_.max_bad - bad_rows_, 0);
     RowFile file = read_row_file(entry.path, options);
     bad_rows_ += static_cast<int64_t>(file.bad.size());

@@ -3,11 +3,10 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "core/error.h"
-#include "core/file_system.h"
+#include "data/file_name.h"
 
 namespace moelora::data {
 namespace {
@@ -21,19 +20,23 @@ bool is_space(int byte) {
 }  // namespace
 
 RecordReader::RecordReader(const std::filesystem::path& path, int64_t max_record_bytes)
-    : path_(path), max_record_bytes_(max_record_bytes), file_(std::fopen(path.c_str(), "rbe"), &std::fclose) {
-  if (!file_) throw io_error(path_, "open", errno);
+    : path_(path), max_record_bytes_(max_record_bytes), bytes_(open_bytes(path)) {
+  const RowSyntax syntax = parse_data_file_name(path).syntax;
+  if (syntax == RowSyntax::kParquet) {
+    throw Error(ErrorKind::kData,
+                {path.string(), "Parquet isn't read", "", "JSON Lines or CSV, which may be compressed (.gz, .zst)",
+                 "with pandas: read_parquet(\"" + path.filename().string() + "\").to_json(\"" + path.stem().string() +
+                     ".jsonl\", orient=\"records\", lines=True, force_ascii=False)"});
+  }
+  csv_ = syntax == RowSyntax::kCsv;
   buffer_.resize(kChunkBytes);
 }
 
 void RecordReader::fill() {
   if (position_ < filled_ || ended_) return;
-  errno = 0;
-  filled_ = std::fread(buffer_.data(), 1, buffer_.size(), file_.get());
+  filled_ = bytes_->read(buffer_);
   position_ = 0;
-  if (filled_ < buffer_.size() && std::ferror(file_.get())) throw io_error(path_, "read", errno ? errno : EIO);
   if (filled_ == 0) ended_ = true;
-  hasher_.update(std::string_view(buffer_.data(), filled_));
 }
 
 int RecordReader::peek() {
@@ -77,13 +80,14 @@ RecordState RecordReader::next() {
     started_ = true;
     fill();
     if (std::string_view(buffer_.data(), filled_).starts_with("\xEF\xBB\xBF")) position_ = 3;
-    if (peek() == '[' || is_space(peek())) {
+    if (!csv_ && (peek() == '[' || is_space(peek()))) {
       skip_space();
       array_ = peek() == '[';
       if (array_) get();
     }
   }
   size_ = 0;
+  if (csv_) return next_csv_row();
   return array_ ? next_element() : next_line();
 }
 

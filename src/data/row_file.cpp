@@ -38,6 +38,7 @@ class Reader {
           fail("the row is too long", "more than " + std::to_string(options_.max_record_bytes) + " bytes",
                "one JSON object a line");
         }
+        if (state == RecordState::kMalformed) throw records_.problem();
         file_.rows.push_back(read_row());
       } catch (const RowProblem& problem) {
         reject(Error(ErrorKind::kData, {where_, problem.problem, problem.found, problem.expected}));
@@ -72,6 +73,9 @@ class Reader {
 
   simdjson::dom::element parse() {
     const std::string_view text = records_.text();
+    const char* const expected = records_.is_csv() ? "messages, conversations, history and answer_choices as JSON lists"
+                                 : records_.is_array() ? "one JSON object an element"
+                                                       : "one JSON object a line";
     if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) {
       fail("the file begins with a UTF-16 byte order mark", "UTF-16", "UTF-8");
     }
@@ -87,14 +91,20 @@ class Reader {
     if (error == simdjson::DEPTH_ERROR) {
       fail("the row is nested too deeply", "", "at most " + std::to_string(options_.max_depth) + " levels");
     }
-    fail(std::string("the row isn't valid JSON: ") + simdjson::error_message(error), "",
-         records_.is_array() ? "one JSON object an element" : "one JSON object a line");
+    fail(std::string("the row isn't valid JSON: ") + simdjson::error_message(error), "", expected);
+  }
+
+  /// The row with the names that its format has; valid until the next one.
+  simdjson::dom::object renamed(const simdjson::dom::object& object) {
+    const std::string text = rename_columns(object, *options_.columns);
+    return renamed_parser_.parse(text).get_object().value();
   }
 
   Row read_row() {
     const simdjson::dom::element element = parse();
     if (!element.is_object()) fail("the row has the wrong type", type_of(element), "a JSON object");
-    const simdjson::dom::object object = element.get_object().value_unsafe();
+    simdjson::dom::object object = element.get_object().value_unsafe();
+    if (options_.columns) object = renamed(object);
     if (format_ == nullptr) format_ = &detect_format(object, options_.group_key, where_);
     for (const std::string& key : format_->keys) {
       if (object[key].error()) {
@@ -128,6 +138,7 @@ class Reader {
   RecordReader records_;
   std::shared_ptr<const std::string> name_;
   simdjson::dom::parser parser_;
+  simdjson::dom::parser renamed_parser_;
   const Format* format_ = nullptr;
   std::string where_;
   std::vector<std::string> licences_;

@@ -3,20 +3,23 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/error.h"
+#include "data/dataset_info.h"
 #include "data/row.h"
 
 namespace moelora::data {
 
 struct RowFileOptions {
   std::optional<std::string> format;  // else detected from the first row's keys; all rows of a file have one format
-  std::string group_key;              // empty: rows have no group
-  int64_t skip_bad = 0;               // this many malformed rows are counted and skipped; one more is an error
+  std::shared_ptr<const ColumnMap> columns;  // null: the rows' keys are the format's own
+  std::string group_key;                     // empty: rows have no group
+  int64_t skip_bad = 0;                      // this many malformed rows are counted and skipped; one more is an error
   int64_t max_record_bytes = 64 << 20;
   int64_t max_depth = 64;
 };

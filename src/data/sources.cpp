@@ -8,6 +8,8 @@
 
 #include "core/suggest.h"
 #include "core/utf8.h"
+#include "data/dataset_info.h"
+#include "data/file_name.h"
 
 namespace moelora::data {
 namespace {
@@ -32,8 +34,20 @@ std::optional<Split> split_of_stem(const std::string& stem) {
   return std::nullopt;
 }
 
+/// Whether a file found in a directory is taken for rows.
 bool is_data_file(const fs::path& path) {
-  return path.extension() == ".jsonl" || path.extension() == ".json";
+  return parse_data_file_name(path).is_data() && path.filename() != kDatasetInfoFile;
+}
+
+std::string stem_of(const fs::path& path) {
+  return parse_data_file_name(path).stem;
+}
+
+/// A path, and the entry that follows `#` behind a dataset_info.json.
+std::pair<fs::path, std::string> split_fragment(const std::string& path) {
+  const size_t mark = path.rfind('#');
+  if (mark == std::string::npos || fs::path(path.substr(0, mark)).filename() != kDatasetInfoFile) return {path, ""};
+  return {path.substr(0, mark), path.substr(mark + 1)};
 }
 
 /// The name of a directory, also where the path ends with a slash or is ".".
@@ -63,7 +77,7 @@ std::string licence_in(const fs::path& directory) {
 struct Listing {
   std::map<std::string, fs::path> directories;  // visible ones, by name
   std::map<Split, std::vector<fs::path>> splits;
-  std::vector<std::string> other_data;  // .json and .jsonl files that aren't splits
+  std::vector<std::string> other_data;  // files of rows that aren't splits
 };
 
 class Lister {
@@ -84,14 +98,16 @@ class Lister {
 
   void add_source(const config::DataSource& source) {
     std::error_code error;
-    const fs::path path = source.path;
+    const auto [path, data_set] = split_fragment(source.path);
     const fs::file_status status = fs::status(path, error);
     if (!fs::exists(status))
       return fail(ErrorKind::kData, {source.path, "the data source doesn't exist", "", "a directory or a file"});
+    if (path.filename() == kDatasetInfoFile && !fs::is_directory(status)) return add_info(source, path, data_set);
     if (!fs::is_directory(status)) return add_file(source);
 
     Listing listing;
     if (!read_directory(path, listing)) return;
+    if (add_files_of_tasks(source, path, listing)) return;
     std::map<std::string, Listing> tasks;
     for (const auto& [name, directory] : listing.directories) {
       Listing inner;
@@ -117,6 +133,71 @@ class Lister {
     }
   }
 
+  /// Directories with one file a task: <task>.jsonl with the source's `split:`, or {train,dev,test}/<task>.jsonl. False
+  /// where it isn't one.
+  bool add_files_of_tasks(const config::DataSource& source, const fs::path& path, const Listing& listing) {
+    if (source.split && listing.splits.empty() && !listing.other_data.empty()) {
+      for (const std::string& name : listing.other_data)
+        add_task_file(source, path / name, *split_named(*source.split));
+      return true;
+    }
+    if (!listing.splits.empty() || listing.directories.empty() || !listing.other_data.empty()) return false;
+    std::map<Split, Listing> splits;
+    for (const auto& [name, directory] : listing.directories) {
+      const std::optional<Split> split = split_of_stem(name);
+      Listing inner;
+      if (!split || !read_directory(directory, inner) || !inner.splits.empty() || inner.other_data.empty())
+        return false;
+      if (!splits.emplace(*split, std::move(inner)).second) return false;
+    }
+    for (const auto& [split, inner] : splits) {
+      if (source.split && *source.split != split_name(split)) continue;
+      const auto directory = std::ranges::find_if(
+          listing.directories, [&](const auto& entry) { return split_of_stem(entry.first) == split; });
+      for (const std::string& name : inner.other_data) add_task_file(source, directory->second / name, split);
+    }
+    return true;
+  }
+
+  void add_task_file(const config::DataSource& source, const fs::path& path, Split split) {
+    add({.path = path, .split = split, .format = source.format, .task = source.task, .fallback_task = stem_of(path)},
+        path.parent_path());
+  }
+
+  static std::optional<Split> split_named(const std::string& name) {
+    for (const Split split : kSplits) {
+      if (name == split_name(split)) return split;
+    }
+    return std::nullopt;
+  }
+
+  /// LLaMA-Factory's list of data sets: each entry a task of the entry's name.
+  void add_info(const config::DataSource& source, const fs::path& info, const std::string& data_set) {
+    try {
+      for (InfoEntry& entry : read_dataset_info(info, data_set)) {
+        const std::optional<Split> split =
+            source.split ? split_named(*source.split) : split_of_stem(stem_of(entry.path));
+        if (!split) {
+          fail(ErrorKind::kConfig,
+               {info.string() + ": `" + entry.name + "`", "nothing says which split the data set is", "",
+                "train, dev or test", "give the source a `split:`"});
+          continue;
+        }
+        const std::string format = entry.columns.format;
+        const fs::path path = entry.path;
+        add({.path = path,
+             .split = *split,
+             .format = format,
+             .columns = std::make_shared<ColumnMap>(std::move(entry.columns)),
+             .task = source.task,
+             .fallback_task = entry.name},
+            path.parent_path());
+      }
+    } catch (const Error& error) {
+      list_.errors.push_back(error);
+    }
+  }
+
   template <typename Map>
   static std::vector<std::string> names_of(const Map& map) {
     std::vector<std::string> names;
@@ -135,7 +216,7 @@ class Lister {
       if (entries->is_directory(ignored)) {
         listing.directories[name] = entry;
       } else if (is_data_file(entry)) {
-        const std::optional<Split> split = split_of_stem(entry.stem().string());
+        const std::optional<Split> split = split_of_stem(stem_of(entry));
         if (split) {
           listing.splits[*split].push_back(entry);
         } else {
@@ -152,14 +233,17 @@ class Lister {
   void no_splits(const fs::path& path, const Listing& listing) {
     std::string hint;
     for (const std::string& name : listing.other_data) {
-      const std::string near = nearest_name(fs::path(name).stem().string(), kSplitStems);
-      if (!near.empty() && hint.empty())
-        hint = "`" + name + "`: did you mean `" + near + fs::path(name).extension().string() + "`?";
+      const DataFileName parts = parse_data_file_name(name);
+      const std::string near = nearest_name(parts.stem, kSplitStems);
+      if (!near.empty() && hint.empty()) hint = "`" + name + "`: did you mean `" + near + parts.ending + "`?";
     }
-    if (hint.empty() && !listing.other_data.empty()) hint = "name a file itself as a source, with its `split:`";
-    fail(ErrorKind::kData, {path.string(), "the directory has no split files",
-                            listing.other_data.empty() ? "no .jsonl or .json file" : list_names(listing.other_data, 6),
-                            "train.jsonl, dev.jsonl, test.jsonl, or directories <task>/ that hold them", hint});
+    if (hint.empty() && !listing.other_data.empty())
+      hint =
+          "where each file is a task, give the source a `split:`, or put the files into folders train/, dev/ and test/";
+    fail(ErrorKind::kData,
+         {path.string(), "the directory has no split files",
+          listing.other_data.empty() ? "no .jsonl, .json or .csv file" : list_names(listing.other_data, 6),
+          "train.jsonl, dev.jsonl, test.jsonl, or directories <task>/ that hold them", hint});
   }
 
   void ignored(const fs::path& path, const Listing& listing) {
@@ -190,19 +274,23 @@ class Lister {
 
   void add_file(const config::DataSource& source) {
     const fs::path path = source.path;
-    const std::optional<Split> named =
-        source.split ? split_of_name(*source.split) : split_of_stem(path.stem().string());
-    if (!named && source.split) {
-      return fail(ErrorKind::kConfig, {source.path, "unknown split `" + *source.split + "`", "", "train, dev or test"});
-    }
-    if (!named && !request_.unnamed_files_are) {
-      return fail(ErrorKind::kConfig, {source.path, "the file's name doesn't say which split it is", "",
-                                       "train, dev or test", "give the source a `split:`"});
-    }
-    const Split split = named ? *named : *request_.unnamed_files_are;
+    std::optional<Split> split = split_of_stem(stem_of(path));
     std::optional<std::string> fallback;
-    if (request_.unnamed_files_are) fallback = path.stem().string();
-    add({.path = path, .split = split, .format = source.format, .task = source.task, .fallback_task = fallback},
+    if (source.split) {
+      split = split_named(*source.split);
+      if (!split) {
+        return fail(ErrorKind::kConfig,
+                    {source.path, "unknown split `" + *source.split + "`", "", "train, dev or test"});
+      }
+    } else if (!split) {
+      split = request_.unnamed_files_are;
+      if (!split) {
+        return fail(ErrorKind::kConfig, {source.path, "the file's name doesn't say which split it is", "",
+                                         "train, dev or test", "give the source a `split:`"});
+      }
+    }
+    if (request_.unnamed_files_are) fallback = stem_of(path);
+    add({.path = path, .split = *split, .format = source.format, .task = source.task, .fallback_task = fallback},
         path.parent_path());
   }
 

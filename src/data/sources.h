@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "config/run_config.h"
 #include "core/error.h"
 #include "data/dataset.h"
+#include "data/dataset_info.h"
 
 namespace moelora::data {
 
@@ -16,6 +18,7 @@ struct SourceEntry {
   std::filesystem::path path;
   Split split = Split::kTrain;
   std::optional<std::string> format;
+  std::shared_ptr<const ColumnMap> columns;  // of LLaMA-Factory's dataset_info.json
   std::optional<std::string> task;           // of every row
   std::optional<std::string> fallback_task;  // of rows without a label of their own
   std::string licence;                       // of a LICENSE file that covers it

@@ -4,6 +4,7 @@
 """
 import argparse
 import fcntl
+import gzip
 import json
 import resource
 import shutil
@@ -218,6 +219,14 @@ ROWS = [
          files={**row_file({"input": "a", "target": "b", "patient": 7}),
                 "data/odd/test.jsonl": jsonl([{"input": "c", "target": "d", "patient": 7}])}),
     Case("row without its group", DATA, ["data/colour/train.jsonl:1", "patient"], config={"data": {"group": "patient"}}),
+    Case("gzip cut short", DATA, ["odd/train.jsonl.gz", "cut short"],
+         files={"data/odd/train.jsonl.gz": gzip.compress(jsonl(colour_row("train", i) for i in range(50)).encode())[:-20]}),
+    Case("zstd that isn't", DATA, ["odd/train.jsonl.zst", "not zstd data"], files={"data/odd/train.jsonl.zst": jsonl([colour_row("train", 9)])}),
+    Case("CSV row of too few fields", DATA, ["odd/train.csv:3", "number of fields"], files={"data/odd/train.csv": "input,target\na,b\nc\n"}),
+    Case("Parquet", DATA, ["odd/train.parquet", "Parquet isn't read", "to_json"], files={"data/odd/train.parquet": "PAR1"}),
+    Case("unknown entry of dataset_info.json", CONFIG, ["lf/dataset_info.json", "did you mean `medical`"],
+         config={"data": {"sources": [{"path": "lf/dataset_info.json#medcal", "split": "train"}]}},
+         files={"lf/dataset_info.json": '{"medical": {"file_name": "m.json"}}'}),
     Case("inspecting what isn't there", DATA, ["absent", "doesn't exist"], ["data", "inspect", "absent"]),
 ]
 
