@@ -18,7 +18,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 RowPrediction prediction(std::string id, int64_t tokens, double score, bool malformed = false) {
-  return {std::move(id), tokens, "GOLDTEXT <b>", "ANSWERTEXT \xFF&", {score, malformed, false}, "PROMPTTEXT"};
+  return {std::move(id), "", tokens, "GOLDTEXT <b>", "ANSWERTEXT \xFF&", {score, malformed, false}, "PROMPTTEXT"};
 }
 
 Report sample() {
