@@ -64,12 +64,22 @@ class Demo {
     return config::load_config(fs::path(own_.assets) / (method + ".yaml"), {"output=" + (output_ / method).string()});
   }
 
+  /// The identity of what is trained and scored: base, tokenizer, template, data, configuration. A record of another is never used.
+  nlohmann::json record_of(const fs::path& path, const nlohmann::json& identity) const {
+    nlohmann::json record = io::read_json_object(path);
+    if (record.value("identity", nlohmann::json()) == identity) return record;
+    throw Error(ErrorKind::kConfig, {.where = path.string(),
+                                     .problem = "the demo there was trained with another configuration, data, base or version",
+                                     .hint = "give another directory with --output"});
+  }
+
   void train_method(const std::string& method) {
-    const fs::path record = output_ / (method + "-training.json");
-    if (!fs::exists(record)) {
+    const fs::path path = output_ / (method + "-training.json");
+    train::RunSetup setup = train::prepare_data(config_of(method));
+    train::load_model(setup);
+    identity_[method] = setup.identity.to_json();
+    if (!fs::exists(path)) {
       std::printf("── fine-tuning with %s\n", method.c_str());
-      train::RunSetup setup = train::prepare_data(config_of(method));
-      train::load_model(setup);
       const train::TrainResult result =
           train::train(setup, {.resume = fs::exists(output_ / method / "config.yaml"), .quiet = flags_.quiet});
       int64_t parameters = 0;
@@ -78,52 +88,91 @@ class Demo {
       } else {
         for (const nn::WeightPtr& weight : setup.model.decoder->weights()) parameters += weight->stored().numel();
       }
-      write_file_atomically(record, ordered_json{{"trainable_parameters", parameters},
-                                                 {"steps", result.steps},
-                                                 {"best_step", result.best_step},
-                                                 {"tokens_per_s", result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0.0},
-                                                 {"seconds", result.seconds}}.dump(2) + "\n");
+      write_file_atomically(path, ordered_json{{"identity", identity_[method]},
+                                               {"trainable_parameters", parameters},
+                                               {"steps", result.steps},
+                                               {"best_step", result.best_step},
+                                               {"tokens_per_s", result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0.0},
+                                               {"seconds", result.run_seconds}}.dump(2) + "\n");
     }
-    training_[method] = io::read_json_object(record);
+    training_[method] = record_of(path, identity_[method]);
     std::printf("%s: %s trainable parameters, %.0f tokens/s, %s\n", method.c_str(), training_[method]["trainable_parameters"].dump().c_str(),
                 training_[method]["tokens_per_s"].get<double>(), train::format_duration(training_[method]["seconds"]).c_str());
   }
 
-  /// Scores of a run's adapter, or of its base alone, on the test rows.
+  static ordered_json score_json(const eval::MetricResult& result) {
+    return {{"metric", result.metric}, {"rows", result.rows}, {"score", result.score}};
+  }
+
+  /// output/<name>, or the first free output/<name>-<n>: nothing is overwritten.
+  fs::path free_directory(const std::string& name) const {
+    fs::path dir = output_ / name;
+    for (int n = 2; fs::exists(dir); ++n) dir = output_ / (name + "-" + std::to_string(n));
+    return dir;
+  }
+
+  /// Scores of a run's adapter, or of its base alone, on the test rows. Those of another number of rows are made again.
   void evaluate(const std::string& name, const std::string& run_name, bool without_adapter) {
-    const fs::path record = output_ / (name + "-scores.json");
-    if (!fs::exists(record)) {
-      const auto start = std::chrono::steady_clock::now();
-      const train::OpenRun run = train::open_run(output_ / run_name, {.without_adapter = without_adapter});
-      const config::RunConfig& config = run.saved.config;
-      const data::Dataset dataset = data::load_dataset(config.data, config.tasks);
-      eval::EvaluateOptions options{.eval = config.eval, .seed = config.train.seed};
-      options.eval.rows = own_.rows;
-      std::unique_ptr<train::Progress> progress;
-      options.on_row = [&](int64_t done, int64_t rows) {
-        if (!progress) progress = std::make_unique<train::Progress>("evaluating " + name, rows, 0, flags_.quiet);
-        progress->update(done, "rows");
-      };
-      eval::Evaluation evaluation = eval::evaluate(run.model, dataset, data::Split::kTest, *run.renderer, options);
-      progress.reset();
-      evaluation.report.title = "demo: " + name;
-      evaluation.report.score_name = name;
-      if (!fs::exists(output_ / (name + "-report"))) eval::write_report(evaluation.report, output_ / (name + "-report"));
-      ordered_json scores = {{"tasks", ordered_json::object()}};
-      for (const eval::TaskReport& task : evaluation.report.tasks) {
-        scores["tasks"][task.task] = {{"metric", task.result.metric}, {"rows", task.result.rows}, {"score", task.result.score}};
-      }
-      scores["seconds"] = seconds_since(start);
-      write_file_atomically(record, scores.dump(2) + "\n");
+    const fs::path path = output_ / (name + "-scores.json");
+    const nlohmann::json& identity = identity_.at(run_name);
+    if (fs::exists(path)) scores_[name] = record_of(path, identity);
+    if (scores_.contains(name) && scores_[name].value("rows_asked", int64_t{-1}) == own_.rows) return;
+    const auto start = std::chrono::steady_clock::now();
+    const train::OpenRun run = train::open_run(output_ / run_name, {.without_adapter = without_adapter});
+    const config::RunConfig& config = run.saved.config;
+    const data::Dataset dataset = data::load_dataset(config.data, config.tasks);
+    eval::EvaluateOptions options{.eval = config.eval, .seed = config.train.seed};
+    options.eval.rows = own_.rows;
+    std::unique_ptr<train::Progress> progress;
+    options.on_row = [&](int64_t done, int64_t rows) {
+      if (!progress) progress = std::make_unique<train::Progress>("evaluating " + name, rows, 0, flags_.quiet);
+      progress->update(done, "rows");
+    };
+    eval::Evaluation evaluation = eval::evaluate(run.model, dataset, data::Split::kTest, *run.renderer, options);
+    progress.reset();
+    evaluation.report.title = "demo: " + name;
+    evaluation.report.score_name = name;
+    eval::write_report(evaluation.report, free_directory(name + "-report"));
+    ordered_json scores = {{"identity", identity}, {"rows_asked", own_.rows}, {"tasks", ordered_json::object()}};
+    for (const eval::TaskReport& task : evaluation.report.tasks) {
+      scores["tasks"][task.task] = score_json(task.result);
+      scores["tasks"][task.task]["further"] = ordered_json::array();
+      for (const eval::MetricResult& further : task.further) scores["tasks"][task.task]["further"].push_back(score_json(further));
     }
-    scores_[name] = io::read_json_object(record);
+    scores["seconds"] = seconds_since(start);
+    write_file_atomically(path, scores.dump(2) + "\n");
+    scores_[name] = io::read_json_object(path);
   }
 
   /// One task's adapter in PEFT's form; the other tasks are one command away.
   void export_one() {
     exported_ = output_ / "adapters" / "report";
-    if (fs::exists(exported_)) return;
-    train::export_task(train::open_run(output_ / "moelora", {.without_weights = true}), "report", exported_);
+    const fs::path path = output_ / "export.json";
+    if (!fs::exists(exported_)) {
+      const auto start = std::chrono::steady_clock::now();
+      train::export_task(train::open_run(output_ / "moelora", {.without_weights = true}), "report", exported_);
+      write_file_atomically(path, ordered_json{{"seconds", seconds_since(start)}}.dump(2) + "\n");
+    }
+    if (fs::exists(path)) export_seconds_ = io::read_json_object(path).value("seconds", 0.0);
+  }
+
+  /// Those of a task's metrics beside the first; `trivial` has no scores by them.
+  void print_further(const std::string& task, const std::vector<std::string>& columns, const nlohmann::json& trivial, ordered_json& row) const {
+    const nlohmann::json& metrics = scores_.at("moelora")["tasks"][task]["further"];
+    for (size_t i = 0; i < metrics.size(); ++i) {
+      const std::string metric = metrics[i]["metric"];
+      std::printf("%-12s %-18s", "", metric.c_str());
+      for (const std::string& column : columns) {
+        if (trivial.at(task).contains(column)) {
+          std::printf(" %9s", "");
+          continue;
+        }
+        const double score = scores_.at(column)["tasks"][task]["further"][i]["score"];
+        row["further"][metric][column] = score;
+        std::printf(" %9.3f", score);
+      }
+      std::printf("\n");
+    }
   }
 
   void finish(const std::vector<std::string>& methods) const {
@@ -146,8 +195,9 @@ class Demo {
         summary["mean"][column] = summary["mean"].value(column, 0.0) + score / static_cast<double>(tasks.size());
         std::printf(" %9.3f", score);
       }
-      summary["tasks"][task] = row;
       std::printf("\n");
+      print_further(task, columns, trivial, row);
+      summary["tasks"][task] = row;
     }
     std::printf("%-31s", "mean");
     for (const std::string& column : columns) std::printf(" %9.3f", summary["mean"][column].get<double>());
@@ -160,6 +210,7 @@ class Demo {
       summary["seconds"]["train " + method] = training_.at(method)["seconds"];
     }
     for (const auto& [name, scores] : scores_) summary["seconds"]["evaluate " + name] = scores["seconds"];
+    summary["seconds"]["export"] = export_seconds_;
     summary["exported"] = {exported_.string()};
     write_file_atomically(summary_path_, summary.dump(2) + "\n");
     std::printf("runs:     %s\nadapter:  %s  (PEFT loads it; `moelora export %s --to DIR` gives every task)\nsummary:  %s\n"
@@ -172,6 +223,8 @@ class Demo {
   fs::path output_;
   fs::path summary_path_;
   fs::path exported_;
+  double export_seconds_ = 0;
+  std::map<std::string, nlohmann::json> identity_;
   std::map<std::string, nlohmann::json> training_;
   std::map<std::string, nlohmann::json> scores_;
 };
@@ -182,7 +235,7 @@ void add_demo(CLI::App& app, const GlobalFlags& flags) {
   CLI::App* verb = add_verb(app, "demo", "the bundled base model learns eight real tasks, with MOELoRA and with plain LoRA", "moelora demo");
   const auto own = std::make_shared<DemoFlags>();
   verb->add_option("--output", own->output, "directory of its runs; what is done there already is kept")->capture_default_str();
-  verb->add_option("--rows", own->rows, "test rows a task; 0: all")->capture_default_str();
+  verb->add_option("--rows", own->rows, "test rows a task; 0: all")->capture_default_str()->check(CLI::NonNegativeNumber);
   verb->add_flag("--long", own->long_form, "also train every parameter (method full), the upper baseline");
   verb->add_option("--assets", own->assets, "the demo's files")->capture_default_str();
   verb->callback([own, &flags] {

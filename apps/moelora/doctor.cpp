@@ -1,10 +1,10 @@
 // moelora doctor
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 
 #include "core/suggest.h"
 #include "core/threads.h"
+#include "io/hf_model.h"
 #include "kernels/cpu.h"
 #include "nn/model_config.h"
 #include "torch_version.h"
@@ -12,11 +12,6 @@
 
 namespace moelora::app {
 namespace {
-
-std::string environment(const char* name, const std::string& fallback) {
-  const char* value = std::getenv(name);
-  return value && *value ? value : fallback;
-}
 
 void line(const char* name, const std::string& value) { std::printf("%-18s %s\n", name, value.c_str()); }
 
@@ -32,8 +27,7 @@ void run_doctor() {
   line("gpu", "not used: this build runs on the CPU");
   line("several machines", "not built in");
   line("families", list_names(nn::supported_families()));
-  const std::string home = environment("HF_HOME", environment("HOME", ".") + "/.cache/huggingface");
-  const std::string hub = environment("HF_HUB_CACHE", home + "/hub");
+  const std::string hub = io::hub_cache().string();
   line("model cache", hub + (std::filesystem::is_directory(hub) ? "" : "  (not there)"));
 }
 

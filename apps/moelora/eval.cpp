@@ -1,12 +1,17 @@
 // moelora eval RUN
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "config/load.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/log.h"
+#include "core/suggest.h"
 #include "eval/evaluator.h"
 #include "train/open_run.h"
 #include "train/progress.h"
@@ -18,6 +23,8 @@ namespace {
 struct EvalFlags {
   std::string run;
   std::vector<std::string> tasks;
+  std::vector<std::string> metrics;
+  std::vector<std::string> data;
   std::string split = "test";
   std::string to;
   std::string base;
@@ -25,7 +32,7 @@ struct EvalFlags {
   bool without_adapter = false;
   bool json = false;
   bool show_text = false;
-  int64_t rows = -1;
+  int64_t rows = 0;
 };
 
 /// The directory of the report, which must be free and possible before hours are spent on what goes into it:
@@ -36,9 +43,6 @@ std::filesystem::path report_dir(const EvalFlags& own) {
     if (std::filesystem::exists(to)) {
       throw Error(ErrorKind::kIo, {.where = own.to, .problem = "exists already", .hint = "give another directory with --to"});
     }
-    std::error_code error;
-    if (to.has_parent_path()) std::filesystem::create_directories(to.parent_path(), error);
-    if (error) throw Error(ErrorKind::kIo, {.where = own.to, .problem = "can't make the directory", .found = error.message()});
     return to;
   }
   const std::string name = "eval-" + own.split + (own.without_adapter ? "-base" : "");
@@ -47,19 +51,70 @@ std::filesystem::path report_dir(const EvalFlags& own) {
   return dir;
 }
 
+/// Before hours are spent on what goes into it; after everything else that can be wrong.
+void make_parent(const std::filesystem::path& dir) {
+  std::error_code error;
+  if (dir.has_parent_path()) std::filesystem::create_directories(dir.parent_path(), error);
+  if (error) throw Error(ErrorKind::kIo, {.where = dir.string(), .problem = "can't make the directory", .found = error.message()});
+}
+
+/// `--metric TASK=METRIC` in place of the recorded one.
+void set_metrics(const EvalFlags& own, const train::OpenRun& run, config::RunConfig& config) {
+  for (const std::string& flag : own.metrics) {
+    const size_t equals = flag.find('=');
+    if (equals == std::string::npos || equals + 1 == flag.size()) {
+      throw Error(ErrorKind::kUsage, {.where = "--metric", .problem = "names no metric", .found = flag, .expected = "TASK=METRIC"});
+    }
+    const std::string task = flag.substr(0, equals);
+    run.task_index(task);
+    config.tasks[task].metric = flag.substr(equals + 1);
+  }
+}
+
+/// The tasks to be scored: those named, else the run's with rows in the split. Others are named in a warning, never skipped silently.
+std::vector<std::string> tasks_of(const EvalFlags& own, const train::OpenRun& run, const data::Dataset& dataset, data::Split split) {
+  for (const std::string& task : own.tasks) run.task_index(task);
+  if (!own.tasks.empty()) return own.tasks;
+  const std::vector<std::string> known = run.saved.task_names();
+  std::vector<std::string> tasks, without_rows, unknown;
+  for (const std::string& task : known) {
+    const auto rows = std::ranges::find(dataset.tasks, task, &data::Task::name);
+    (rows != dataset.tasks.end() && !rows->of(split).empty() ? tasks : without_rows).push_back(task);
+  }
+  for (const data::Task& task : dataset.tasks) {
+    if (std::ranges::find(known, task.name) == known.end()) unknown.push_back(task.name);
+  }
+  if (tasks.empty()) {
+    throw Error(ErrorKind::kData, {.where = "evaluation",
+                                   .problem = "there are no " + std::string(data::split_name(split)) + " rows of the run's tasks",
+                                   .expected = "rows of " + list_names(known)});
+  }
+  if (!without_rows.empty()) log_warn("not scored, as they have no " + std::string(data::split_name(split)) + " rows: " + list_names(without_rows));
+  if (!unknown.empty()) log_warn("not scored, as the run wasn't trained on them: " + list_names(unknown));
+  return tasks;
+}
+
 void run_eval(const EvalFlags& own, const GlobalFlags& flags) {
   install_interrupt_handlers();
   const std::filesystem::path dir = report_dir(own);
-  const train::OpenRun run =
+  train::OpenRun run =
       train::open_run(own.run, {.base = own.base, .other_base = own.other_base, .without_adapter = own.without_adapter});
-  const config::RunConfig& config = run.saved.config;
+  config::RunConfig& config = run.saved.config;
+  set_metrics(own, run, config);
+  if (!own.data.empty()) {
+    config.data.sources.clear();
+    for (const std::string& path : own.data) config.data.sources.push_back({.path = path});
+  }
   const data::Split split = own.split == "dev" ? data::Split::kDev : data::Split::kTest;
-  std::vector<data::Split> required = {data::Split::kTrain};
-  if (own.tasks.empty()) required.push_back(split);  // a task that is asked for by name is checked by itself
-  const data::Dataset dataset = data::load_dataset(config.data, config.tasks, {.required = required});
-  eval::EvaluateOptions options{.eval = config.eval, .tasks = own.tasks, .keep_prompts = own.show_text, .baselines = true,
+  const data::Dataset dataset =
+      data::load_dataset(config.data, config.tasks, {.splits = {data::Split::kTrain, split}, .required = {}, .allow_unused_settings = true});
+  eval::EvaluateOptions options{.eval = config.eval,
+                                .tasks = tasks_of(own, run, dataset, split),
+                                .keep_prompts = own.show_text,
+                                .baselines = true,
                                 .seed = config.train.seed};
-  if (own.rows >= 0) options.eval.rows = own.rows;
+  options.eval.rows = own.rows;
+  make_parent(dir);
   std::unique_ptr<train::Progress> progress;
   options.on_row = [&](int64_t done, int64_t rows) {
     if (!progress) progress = std::make_unique<train::Progress>("evaluating", rows, 0, flags.quiet);
@@ -92,7 +147,9 @@ void add_eval(CLI::App& app, const GlobalFlags& flags) {
   verb->add_option("run", own->run, "run directory")->required();
   verb->add_option("--task", own->tasks, "only this task (may be repeated)");
   verb->add_option("--split", own->split, "test or dev")->check(CLI::IsMember({"test", "dev"}))->capture_default_str();
-  verb->add_option("--rows", own->rows, "at most so many rows a task, evenly spaced; 0: all");
+  verb->add_option("--rows", own->rows, "at most so many rows a task, evenly spaced; default 0: all")->check(CLI::NonNegativeNumber);
+  verb->add_option("--metric", own->metrics, "TASK=METRIC, in place of the task's (may be repeated)");
+  verb->add_option("--data", own->data, "rows from this directory or file instead of the run's data (may be repeated)");
   verb->add_option("--to", own->to, "directory of the report, which must not exist; default RUN/eval-<split>");
   verb->add_option("--base", own->base, "the base model, where it isn't where it was");
   verb->add_flag("--other-base", own->other_base, "accept a base with other weights than the run's");

@@ -1,6 +1,7 @@
 // moelora export RUN --to DIR
 #include "train/export.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -52,7 +53,10 @@ void run_export(const ExportFlags& own) {
                 {.where = "--pad-rank", .problem = "a merged model has no rank", .expected = "--format peft or gguf"});
   }
   const train::OpenRun run = train::open_run(own.run, {.base = own.base, .without_weights = true});
-  const std::vector<std::string> tasks = own.tasks.empty() ? run.saved.task_names() : own.tasks;
+  std::vector<std::string> tasks;
+  for (const std::string& task : own.tasks.empty() ? run.saved.task_names() : own.tasks) {
+    if (std::ranges::find(tasks, task) == tasks.end()) tasks.push_back(task);
+  }
   for (const std::string& task : tasks) run.task_index(task);
   for (const std::string& task : tasks) {
     const std::filesystem::path dir = std::filesystem::path(own.to) / task;

@@ -3,11 +3,15 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <optional>
+#include <string>
 
 #include "core/error.h"
 #include "core/log.h"
 #include "core/suggest.h"
+#include "core/utf8.h"
 #include "kernels/allocator.h"
+#include "torch_error.h"
 #include "verbs.h"
 
 namespace moelora::app {
@@ -56,6 +60,20 @@ int print_usage_error(const CLI::App& app, const CLI::ParseError& error, int arg
   return static_cast<int>(ErrorKind::kUsage);
 }
 
+/// Names and texts end up in JSON, which is UTF-8: better refused now than when the result is written.
+void check_arguments(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    if (!first_invalid_utf8(argv[i])) continue;
+    throw Error(ErrorKind::kUsage, {.where = "command line",
+                                    .problem = "argument " + std::to_string(i) + " is not valid UTF-8"});
+  }
+}
+
+int out_of_memory() {
+  print_error(Error(ErrorKind::kLimit, {.problem = "out of memory", .hint = "lower train.tokens_per_batch; `moelora plan` estimates memory"}));
+  return static_cast<int>(ErrorKind::kLimit);
+}
+
 /// Before the verb or after it.
 void add_global_flags(CLI::App& app, GlobalFlags& flags) {
   app.add_flag("--quiet,-q", flags.quiet, "only warnings and errors, no progress");
@@ -67,7 +85,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "moelora " MOELORA_VERSION);
   app.footer("Exit codes: 0 done, 1 internal, 2 usage, 3 configuration, 4 data, 5 model, 6 numeric, 7 disk, 8 lost peer, 9 limit,\n"
-             "75 interrupted (a checkpoint was written, go on with --resume).");
+             "75 interrupted (of `train`: a checkpoint was written, go on with --resume).");
   GlobalFlags flags;
   add_global_flags(app, flags);
   app.parse_complete_callback([&flags] {
@@ -80,6 +98,7 @@ int run(int argc, char** argv) {
   }
   for (CLI::App* verb : app.get_subcommands(nullptr)) add_global_flags(*verb, flags);
   try {
+    check_arguments(argc, argv);
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& error) {
@@ -92,10 +111,11 @@ int run(int argc, char** argv) {
     std::fprintf(stderr, "%zu error%s\n", list.errors().size(), list.errors().size() == 1 ? "" : "s");
     return list.exit_code();
   } catch (const std::bad_alloc&) {
-    print_error(Error(ErrorKind::kLimit, {.problem = "out of memory", .hint = "lower train.tokens_per_batch; `moelora plan` estimates memory"}));
-    return static_cast<int>(ErrorKind::kLimit);
+    return out_of_memory();
   } catch (const std::exception& error) {
-    print_error(Error(ErrorKind::kInternal, {.problem = error.what(), .hint = "this is a bug in moelora: please report it"}));
+    const std::optional<TorchError> torch = torch_error(error);
+    if (torch && torch->out_of_memory) return out_of_memory();
+    print_error(Error(ErrorKind::kInternal, {.problem = torch ? torch->message : error.what(), .hint = "this is a bug in moelora: please report it"}));
     return static_cast<int>(ErrorKind::kInternal);
   }
 }

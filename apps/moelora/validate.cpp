@@ -4,8 +4,6 @@
 
 #include "config/load.h"
 #include "core/log.h"
-#include "eval/metric.h"
-#include "train/plan.h"
 #include "train/setup.h"
 #include "verbs.h"
 
@@ -15,15 +13,6 @@ namespace {
 void run_validate(const std::string& path, const std::vector<std::string>& overrides) {
   const train::RunSetup setup = train::prepare_data(config::load_config(path, overrides));
   for (const std::string& warning : setup.dataset.warnings) log_warn(warning);
-  for (const data::Task& task : setup.dataset.tasks) {
-    const std::string where = "task `" + task.name + "`";
-    if (task.settings.metric) {
-      eval::parse_metric_specs(*task.settings.metric, where);
-    } else if (!task.of(data::Split::kTest).empty()) {
-      eval::default_metric(task.task_type(), where);
-    }
-  }
-  train::plan_model(setup.config, setup.base.shape, static_cast<int64_t>(setup.dataset.tasks.size()));  // matches targets
   std::printf("valid: %zu tasks, %lld training, %lld dev and %lld test rows\n", setup.dataset.tasks.size(),
               static_cast<long long>(setup.dataset.rows(data::Split::kTrain)), static_cast<long long>(setup.dataset.rows(data::Split::kDev)),
               static_cast<long long>(setup.dataset.rows(data::Split::kTest)));

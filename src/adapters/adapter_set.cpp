@@ -170,7 +170,10 @@ void AdapterSet::detach(nn::Decoder& decoder) {
 }
 
 void AdapterSet::refresh() {
-  for (AdaptedProjection* projection : projections_) projection->refresh();
+  for (AdaptedProjection* projection : projections_) {
+    projection->refresh();
+    if (merged_task_ >= 0) projection->merge(merged_task_);
+  }
 }
 
 std::vector<CollapsedLinear> AdapterSet::collapse(int64_t task) const {
@@ -184,6 +187,9 @@ std::vector<CollapsedLinear> AdapterSet::collapse(int64_t task) const {
 }
 
 void AdapterSet::merge(int64_t task) {
+  if (task < 0 || task >= static_cast<int64_t>(tasks_.size())) {
+    throw Error(ErrorKind::kInternal, {.where = "merge", .problem = "task index out of range", .found = std::to_string(task)});
+  }
   if (task == merged_task_) return;
   for (AdaptedProjection* projection : projections_) projection->merge(task);
   merged_task_ = task;

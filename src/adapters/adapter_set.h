@@ -44,13 +44,15 @@ class AdapterSet {
   /// much or of another shape; then nothing has changed.
   void load(std::span<const NamedTensor> values);
 
-  /// To be called after the masters changed (an optimizer step does so through Trainer): the compute copies follow.
+  /// To be called after the masters changed (an optimizer step does so through Trainer): the compute copies and the merged
+  /// weights follow.
   void refresh();
 
   /// One task as a plain LoRA, one entry an adapted linear. Throws Error (kModel) for a token gate.
   std::vector<CollapsedLinear> collapse(int64_t task) const;
 
-  /// Folds one task into the weights (from the pristine ones; merging it again changes nothing), until restore().
+  /// Folds one task into the weights (from the pristine ones; merging it again changes nothing), until restore(). Throws Error
+  /// (kInternal) on a task that isn't in the set.
   void merge(int64_t task);
   void restore();
 

@@ -45,7 +45,9 @@ Cell make_cell(const config::CompareSpec& spec, const Variant& variant, const st
   cell.identity = {{"config", train::config_identity(cell.config)},
                    {"code", code_hash()},
                    {"base", surroundings.base},
+                   {"shape", surroundings.shape},
                    {"tokenizer", surroundings.tokenizer},
+                   {"special tokens", surroundings.special_tokens},
                    {"template", surroundings.chat_template},
                    {"data", surroundings.data},
                    {"test_rows", spec.test_rows}};

@@ -22,7 +22,7 @@ std::vector<Variant> variants(const config::CompareSpec& spec);
 
 /// What all runs share and a result depends on, besides its configuration.
 struct Surroundings {
-  std::string base, tokenizer, chat_template, data;
+  std::string base, shape, tokenizer, special_tokens, chat_template, data;
 };
 
 /// One run. `learning_rate` empty: the configuration's own.
@@ -32,7 +32,8 @@ struct Cell {
   uint64_t seed = 0;
   config::RunConfig config;
   std::string key;          // 32 hex digits, of `identity`
-  nlohmann::json identity;  // configuration, code, base, tokenizer, template, data, number of test rows
+  nlohmann::json identity;  // configuration, code, base and its shape, tokenizer, special tokens, template, data,
+                            // number of test rows
 };
 
 /// Throws ErrorList (kConfig) for a configuration that no run can have.

@@ -27,21 +27,30 @@ std::vector<CurvePoint> curve_from(const json& points) {
 
 /// Rows as short lists of numbers: [right, wrong, missed] where the metric counts items, [gold, answered] as places in
 /// `classes`
-/// (-1: none) where it counts classes, else the row's score.
+/// where it counts classes, else the row's score. answered is -1 for none, -2 - place for one that wasn't on the row's
+/// list; such an answer that is no row's gold is none, so that nothing generated freely is kept.
 ordered_json task_json(const TaskResult& task) {
   ordered_json out = {{"metric", task.metric}, {"score", task.score}, {"groups", task.groups}};
   std::vector<std::string> classes;
   const auto place = [&](const std::string& name) -> int64_t {
-    if (name.empty()) return -1;
     const auto found = std::ranges::find(classes, name);
     if (found != classes.end()) return found - classes.begin();
     classes.push_back(name);
     return static_cast<int64_t>(classes.size()) - 1;
   };
+  for (const eval::RowScore& row : task.rows) {
+    if (!row.gold.empty()) place(row.gold);
+  }
+  const auto answered_place = [&](const eval::RowScore& row) -> int64_t {
+    if (row.answered.empty()) return -1;
+    if (row.listed) return place(row.answered);
+    const auto found = std::ranges::find(classes, row.answered);
+    return found == classes.end() ? -1 : -2 - (found - classes.begin());
+  };
   json rows = json::array();
   for (const eval::RowScore& row : task.rows) {
     if (!row.gold.empty()) {
-      const int64_t gold = place(row.gold), answered = place(row.answered);
+      const int64_t gold = place(row.gold), answered = answered_place(row);
       rows.push_back({gold, answered});
     } else if (row.right + row.wrong + row.missed > 0 || task.metric.starts_with("micro_f1") ||
                task.metric == "f1_changed_words") {
@@ -66,7 +75,9 @@ TaskResult task_from(const std::string& name, const json& in) {
       score.right = row.at(0), score.wrong = row.at(1), score.missed = row.at(2);
     } else {
       score.gold = classes.at(row.at(0));
-      if (row.at(1) >= 0) score.answered = classes.at(row.at(1));
+      const int64_t answered = row.at(1);
+      score.listed = answered >= 0;
+      if (answered != -1) score.answered = classes.at(static_cast<size_t>(score.listed ? answered : -2 - answered));
       score.score = score.gold == score.answered ? 1 : 0;
     }
     task.rows.push_back(std::move(score));

@@ -84,9 +84,12 @@ class Runner {
     const train::BaseFiles files = train::read_base_files(config.model);
     at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
     base_ = train::load_base(files, config);
+    const auto renderer = train::make_renderer(files, config.chat_template);
     comparison_.surroundings = {.base = base_.hash,
+                                .shape = files.shape_hash,
                                 .tokenizer = hash_file_hex(files.dir / "tokenizer.json"),
-                                .chat_template = train::make_renderer(files, config.chat_template)->template_hash(),
+                                .special_tokens = renderer->special_tokens_hash(),
+                                .chat_template = renderer->template_hash(),
                                 .data = data::load_dataset(config.data, config.tasks).hash};
   }
 

@@ -1,11 +1,15 @@
 // Ranges and combinations: what is wrong although every value has the right type.
+#include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <set>
+#include <variant>
 
 #include "config/load.h"
 #include "config/loader.h"
 #include "config/method.h"
 #include "core/suggest.h"
+#include "core/utf8.h"
 
 namespace moelora::config {
 namespace {
@@ -22,6 +26,32 @@ void check_ranges(const Struct& owner, const std::vector<Field<Struct>>& fields,
     findings->add_about(key, {.problem = "`" + key + "` is out of range",
                               .found = value_text(slot).value_or(""),
                               .expected = field.range.text()});
+  }
+}
+
+std::vector<std::string> texts_of(const Slot& slot) {
+  if (const auto* text = std::get_if<std::string*>(&slot)) return {**text};
+  if (const auto* text = std::get_if<std::optional<std::string>*>(&slot)) return {(*text)->value_or("")};
+  if (const auto* list = std::get_if<std::vector<std::string>*>(&slot)) return **list;
+  std::vector<std::string> texts;
+  if (const auto* options = std::get_if<std::map<std::string, std::string>*>(&slot)) {
+    for (const auto& [name, value] : **options) texts.insert(texts.end(), {name, value});
+  }
+  return texts;
+}
+
+/// What the run writes is JSON, and that is UTF-8: better refused now than after the training. YAML is UTF-8 anyway;
+/// flags and the directories that paths are relative to needn't be.
+template <typename Struct>
+void check_utf8(const Struct& owner, const std::vector<Field<Struct>>& fields, const std::string& prefix,
+                Findings* findings) {
+  Struct copy = owner;
+  for (const auto& field : fields) {
+    const std::string key = prefix + field.key;
+    const std::vector<std::string> texts = texts_of(field.slot(copy));
+    if (std::ranges::none_of(texts, [](const std::string& text) { return first_invalid_utf8(text).has_value(); }))
+      continue;
+    findings->add_about(key, {.problem = "`" + key + "` is not valid UTF-8"});
   }
 }
 
@@ -104,6 +134,7 @@ void check_train(const RunConfig& config, Findings* findings) {
 void check_tasks(const RunConfig& config, Findings* findings) {
   for (const auto& [name, task] : config.tasks) {
     check_ranges(task, task_fields(), "tasks." + name + ".", findings);
+    check_utf8(task, task_fields(), "tasks." + name + ".", findings);
     std::set<std::string> seen;
     const std::string key = "tasks." + name + ".labels";
     for (const std::string& label : task.labels) {
@@ -119,6 +150,10 @@ void check_tasks(const RunConfig& config, Findings* findings) {
 void check_values(const RunConfig& config, Findings* findings) {
   check_required(config, findings);
   check_ranges(config, run_fields(), "", findings);
+  check_utf8(config, run_fields(), "", findings);
+  for (size_t i = 0; i < config.data.sources.size(); ++i) {
+    check_utf8(config.data.sources[i], source_fields(), "data.sources[" + std::to_string(i) + "].", findings);
+  }
   check_adapter(config, findings);
   check_train(config, findings);
   check_tasks(config, findings);

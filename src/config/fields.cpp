@@ -12,11 +12,19 @@ constexpr Range at_least(double least) {
 constexpr Range above(double least) {
   return {.low = Range::Bound::kExclusive, .least = least};
 }
+constexpr Range above_to(double least, double most) {
+  return {Range::Bound::kExclusive, least, Range::Bound::kInclusive, most};
+}
 constexpr Range between(double least, double most) {
   return {Range::Bound::kInclusive, least, Range::Bound::kInclusive, most};
 }
 constexpr Range from_to_below(double least, double most) {
   return {Range::Bound::kInclusive, least, Range::Bound::kExclusive, most};
+}
+
+/// Of rows, steps and tokens: sums and products of a few of them stay within int64_t.
+constexpr Range count_from(double least) {
+  return between(least, 1e9);
 }
 
 template <typename Enum>
@@ -90,7 +98,7 @@ std::vector<Field<RunConfig>> make_run_fields() {
       run_field<&Run::data, &Data::sources>("data.sources", kAny,
                                             "Where rows come from: a path, or a list of paths and mappings; required."),
       run_field<&Run::data, &Data::tasks>("data.tasks", kAny, "Use these tasks alone; empty: all tasks of the sources."),
-      run_field<&Run::data, &Data::max_length>("data.max_length", at_least(2),
+      run_field<&Run::data, &Data::max_length>("data.max_length", count_from(2),
                                                "Most tokens of prompt and answer together."),
       run_field<&Run::data, &Data::overflow>("data.overflow", kAny,
                                              "What happens to a prompt that is too long: stop, leave the row out, or "
@@ -103,7 +111,7 @@ std::vector<Field<RunConfig>> make_run_fields() {
                                                   "instead of an error."),
       run_field<&Run::data, &Data::skip_bad>("data.skip_bad", kAny,
                                              "Skip and count malformed rows instead of stopping at the first."),
-      run_field<&Run::data, &Data::max_bad>("data.max_bad", at_least(0),
+      run_field<&Run::data, &Data::max_bad>("data.max_bad", count_from(0),
                                             "With `skip_bad`, stop when more rows than this are malformed."),
 
       run_field<&Run::chat_template, &Text::chat>("template.chat", kAny,
@@ -137,7 +145,7 @@ std::vector<Field<RunConfig>> make_run_fields() {
                                                  "as the paper's code does; B starts at 0."),
       run_field<&Run::adapter, &Adapter::gate, &Gate::scope>("adapter.gate.scope", kAny,
                                                              "One gate for all layers (the paper's), or one for each "
-                                                             "group of adapted layers."),
+                                                             "adapted linear layer."),
       run_field<&Run::adapter, &Adapter::gate, &Gate::normalise>("adapter.gate.normalise", kAny,
                                                                  "The experts' weights sum to 1 (the paper's) or have "
                                                                  "mean 1, which starts as strong as LoRA of the same "
@@ -147,17 +155,17 @@ std::vector<Field<RunConfig>> make_run_fields() {
       run_field<&Run::adapter, &Adapter::start>("adapter.start", kAny,
                                                 "A finished run of the same method and shape whose adapter training starts "
                                                 "from; tasks it doesn't know start afresh. Relative to the working directory."),
-      run_field<&Run::adapter, &Adapter::search_steps>("adapter.search_steps", at_least(1),
+      run_field<&Run::adapter, &Adapter::search_steps>("adapter.search_steps", count_from(1),
                                                        "Weights that `lorahub` tries for each task, on its dev rows."),
 
-      run_field<&Run::train, &Train::epochs>("train.epochs", above(0),
+      run_field<&Run::train, &Train::epochs>("train.epochs", above_to(0, 1e6),
                                              "Passes over the training rows; may be a fraction."),
-      run_field<&Run::train, &Train::max_steps>("train.max_steps", at_least(0),
+      run_field<&Run::train, &Train::max_steps>("train.max_steps", count_from(0),
                                                 "Optimizer steps in all; 0: as `epochs` says."),
-      run_field<&Run::train, &Train::batch_size>("train.batch_size", at_least(1),
+      run_field<&Run::train, &Train::batch_size>("train.batch_size", count_from(1),
                                                  "Samples of one optimizer step, over all micro-batches."),
       run_field<&Run::train, &Train::tokens_per_batch>(
-          "train.tokens_per_batch", at_least(2),
+          "train.tokens_per_batch", count_from(2),
           "Tokens of one packed micro-batch: the memory knob. A step "
           "takes as many as its samples need; at least `data.max_length`."),
       run_field<&Run::train, &Train::learning_rate>("train.learning_rate", above(0), "The largest learning rate."),
@@ -185,25 +193,26 @@ std::vector<Field<RunConfig>> make_run_fields() {
                                             "instructions, else float32. `f32`, `fp32` and `bf16` are read too."),
       run_field<&Run::train, &Train::threads>("train.threads", between(0, 4096), "Threads; 0: all usable cores."),
       run_field<&Run::train, &Train::seed>("train.seed", kAny, "Decides every random draw of the run."),
-      run_field<&Run::train, &Train::log_every>("train.log_every", at_least(1), "Steps between two lines of metrics."),
+      run_field<&Run::train, &Train::log_every>("train.log_every", count_from(1),
+                                                "Steps between two lines of metrics."),
 
-      run_field<&Run::eval, &Eval::every_steps>("eval.every_steps", at_least(0),
+      run_field<&Run::eval, &Eval::every_steps>("eval.every_steps", count_from(0),
                                                 "Steps between two evaluations on the dev rows; 0: once an epoch."),
       run_field<&Run::eval, &Eval::generate>("eval.generate", kAny,
                                              "Also generate answers to the dev rows and score them, which takes longer "
                                              "than the loss alone."),
-      run_field<&Run::eval, &Eval::rows>("eval.rows", at_least(0), "At most so many rows of each task; 0: all."),
+      run_field<&Run::eval, &Eval::rows>("eval.rows", count_from(0), "At most so many rows of each task; 0: all."),
       run_field<&Run::eval, &Eval::best>(
           "eval.best", kAny, "What decides the best checkpoint: `mean` over the tasks, or one task's name."),
-      run_field<&Run::eval, &Eval::patience>("eval.patience", at_least(0),
+      run_field<&Run::eval, &Eval::patience>("eval.patience", count_from(0),
                                              "Stop after so many evaluations without improvement; 0: never."),
-      run_field<&Run::eval, &Eval::max_new_tokens>("eval.max_new_tokens", at_least(1),
+      run_field<&Run::eval, &Eval::max_new_tokens>("eval.max_new_tokens", count_from(1),
                                                    "Most tokens of a generated answer."),
-      run_field<&Run::eval, &Eval::batch_size>("eval.batch_size", at_least(1), "Sequences decoded together."),
+      run_field<&Run::eval, &Eval::batch_size>("eval.batch_size", count_from(1), "Sequences decoded together."),
 
-      run_field<&Run::checkpoint, &Check::every_steps>("checkpoint.every_steps", at_least(0),
+      run_field<&Run::checkpoint, &Check::every_steps>("checkpoint.every_steps", count_from(0),
                                                        "Steps between two checkpoints; 0: at each evaluation."),
-      run_field<&Run::checkpoint, &Check::keep>("checkpoint.keep", at_least(2), "How many of the newest are kept."),
+      run_field<&Run::checkpoint, &Check::keep>("checkpoint.keep", count_from(2), "How many of the newest are kept."),
   };
 }
 
@@ -224,8 +233,8 @@ const std::vector<Field<TaskConfig>>& task_fields() {
                                  "`task_type`."),
       field<Task, &Task::overflow>("overflow", kAny, "As `data.overflow`, for this task."),
       field<Task, &Task::prompt>("prompt", kAny, "Text put before every prompt of the task."),
-      field<Task, &Task::max_new_tokens>("max_new_tokens", at_least(1), "As `eval.max_new_tokens`, for this task."),
-      field<Task, &Task::max_rows>("max_rows", at_least(1), "Use at most so many training rows."),
+      field<Task, &Task::max_new_tokens>("max_new_tokens", count_from(1), "As `eval.max_new_tokens`, for this task."),
+      field<Task, &Task::max_rows>("max_rows", count_from(1), "Use at most so many training rows."),
       field<Task, &Task::labels>("labels", kAny,
                                  "The valid answers of a classification; empty: those of its training rows."),
   };

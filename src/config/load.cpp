@@ -42,9 +42,9 @@ RunConfig parse_config(std::string_view yaml_text, const std::filesystem::path& 
     throw ErrorList({error});
   }
   for (const std::string& text : overrides) loader.apply_override(text);
+  if (config.output.empty()) config.output = (std::filesystem::path("runs") / file_name.stem()).string();
   check_values(config, &findings);
   findings.throw_if_any();
-  if (config.output.empty()) config.output = (std::filesystem::path("runs") / file_name.stem()).string();
   return config;
 }
 

@@ -28,9 +28,17 @@ Error damaged(const std::filesystem::path& path, std::string problem, std::strin
                                    .expected = std::move(expected)});
 }
 
+/// Throws Error (kIo) where that can't be found out: it says nothing about the file.
+bool is_file(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (status.type() == std::filesystem::file_type::none) throw io_error(path, "read", error.value());
+  return std::filesystem::is_regular_file(status);
+}
+
 std::string read_bounded(const std::filesystem::path& path) {
   std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) {
+  if (!is_file(path)) {
     throw damaged(path, "there is no such file, so the directory was never completely written");
   }
   const auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
@@ -39,7 +47,9 @@ std::string read_bounded(const std::filesystem::path& path) {
   std::string text(static_cast<size_t>(size), '\0');
   std::ifstream file(path, std::ios::binary);
   if (!file) throw io_error(path, "open", errno);
+  errno = 0;
   file.read(text.data(), size);
+  if (file.bad()) throw io_error(path, "read", errno == 0 ? EIO : errno);
   text.resize(static_cast<size_t>(file.gcount()));
   return text;
 }
@@ -131,7 +141,7 @@ Manifest verify_directory(const std::filesystem::path& directory) {
   for (const FileRecord& file : manifest.files) {
     const std::filesystem::path path = directory / file.name;
     std::error_code error;
-    if (!std::filesystem::is_regular_file(path, error)) throw damaged(path, "missing, though the manifest names it");
+    if (!is_file(path)) throw damaged(path, "missing, though the manifest names it");
     const auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
     if (error) throw io_error(path, "read", error.value());
     if (size != file.size) {

@@ -14,6 +14,7 @@ namespace moelora::data {
 namespace {
 
 constexpr size_t kMostNameBytes = 100;
+constexpr std::string_view kMeanName = "mean";  // of the mean over the tasks, wherever scores stand by task
 
 bool contains(const std::vector<Split>& splits, Split split) {
   return std::ranges::find(splits, split) != splits.end();
@@ -119,7 +120,7 @@ class Loader {
     if (!is_task_name(row.task)) {
       throw Error(ErrorKind::kData,
                   {row.where(), "the task's name can't be used as one", "",
-                   "at most 100 bytes; no space, control character, `/`, `\\` or `:`; no `.` or `-` first",
+                   "at most 100 bytes; no space, control character, `/`, `\\` or `:`; no `.` or `-` first; not `mean`",
                    "give the source a `task:`"});
     }
   }
@@ -133,10 +134,10 @@ class Loader {
       if (settings != settings_.end()) task.settings = settings->second;
     }
     if (!complete) return;
-    check_chosen(names);
+    if (!request_.allow_unused_settings) check_chosen(names);
     if (contains(request_.splits, Split::kTrain)) {
       for (const auto& [name, settings] : settings_) {
-        if (tasks_.contains(name) || left_out_.contains(name)) continue;
+        if (tasks_.contains(name) || left_out_.contains(name) || request_.allow_unused_settings) continue;
         errors_.push_back(Error(ErrorKind::kConfig, {"tasks." + name, "no data for the task `" + name + "`",
                                                      "the tasks " + list_names(names), "", did_you_mean(name, names)}));
       }
@@ -187,7 +188,6 @@ class Loader {
       lines.push_back(std::string(split_name(result_.files[i].split)) + " " + result_.files[i].hash + " " + labels_[i] +
                       "\n");
     }
-    std::ranges::sort(lines);
     Hasher hasher;
     for (const std::string& line : lines) hasher.update(line);
     return hasher.hex();
@@ -219,7 +219,8 @@ std::string_view split_name(Split split) {
 }
 
 bool is_task_name(std::string_view name) {
-  if (name.empty() || name.size() > kMostNameBytes || name[0] == '.' || name[0] == '-' || first_invalid_utf8(name))
+  if (name.empty() || name == kMeanName || name.size() > kMostNameBytes || name[0] == '.' || name[0] == '-' ||
+      first_invalid_utf8(name))
     return false;
   return std::ranges::none_of(
       name, [](unsigned char c) { return c <= 0x20 || c == 0x7f || c == '/' || c == '\\' || c == ':'; });

@@ -54,7 +54,7 @@ struct Task {
 struct Dataset {
   std::vector<Task> tasks;        // sorted by name (bytes)
   std::vector<SourceFile> files;  // in the order read
-  std::string hash;               // XXH3-128 over every file's split and hash; independent of where the files lie
+  std::string hash;  // XXH3-128 over every file's split and hash, as read; independent of where the files lie
   std::vector<std::string> warnings;
   config::DataConfig config;
 
@@ -69,10 +69,11 @@ struct DatasetRequest {
   std::vector<Split> required = {Split::kTrain};                           // every task must have rows in these
   /// Split of a file whose name says none, which then also names the task of rows without a label. Nothing: an error.
   std::optional<Split> unnamed_files_are;
+  bool allow_unused_settings = false;  // settings of a task without rows are no error: other data than the run's
 };
 
 /// Task names become directories and model names: at most 100 bytes; no white space, control characters, `/`, `\\`,
-/// `:`; no `.` or `-` first.
+/// `:`; no `.` or `-` first; not `mean`, which names the mean over the tasks.
 bool is_task_name(std::string_view name);
 
 /// Throws ErrorList (kData, kConfig or kIo, by the first) with every problem found: the first malformed row of each

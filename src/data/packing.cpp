@@ -122,9 +122,9 @@ StepBatches pack(const EncodedRows& rows, std::span<const Draw> draws, const Pac
   return step;
 }
 
-StepBatches pack_all(const EncodedRows& rows, const PackOptions& options) {
+StepBatches pack_range(const EncodedRows& rows, int64_t begin, int64_t end, const PackOptions& options) {
   std::vector<Draw> draws;
-  for (int64_t sample = 0; sample < rows.size(); ++sample) draws.push_back({sample, sample});
+  for (int64_t sample = begin; sample < end; ++sample) draws.push_back({sample, sample});
   return pack(rows, draws, options);
 }
 

@@ -41,7 +41,8 @@ struct StepBatches {
 /// must not be empty.
 StepBatches pack(const EncodedRows& rows, std::span<const Draw> draws, const PackOptions& options);
 
-/// All samples in order, for the loss on a whole split; keys are the sample indices.
-StepBatches pack_all(const EncodedRows& rows, const PackOptions& options);
+/// Samples begin … end - 1, for the loss on a split, part by part: packing takes time in samples times packs. Keys are
+/// the sample indices.
+StepBatches pack_range(const EncodedRows& rows, int64_t begin, int64_t end, const PackOptions& options);
 
 }  // namespace moelora::data

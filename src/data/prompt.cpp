@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/hash.h"
 
 namespace moelora::data {
 namespace {
@@ -51,6 +52,14 @@ PromptRenderer::PromptRenderer(text::TextAssets assets, config::TemplateConfig c
   derive_end_of_turn();
   std::ranges::sort(stop_ids_);
   stop_ids_.erase(std::unique(stop_ids_.begin(), stop_ids_.end()), stop_ids_.end());
+}
+
+std::string PromptRenderer::special_tokens_hash() const {
+  text::Json ids = text::Json::array();
+  for (const auto* token : {&assets_.bos, &assets_.eos, &assets_.pad, &assets_.unk}) {
+    ids.push_back(*token ? text::Json((*token)->id) : text::Json());
+  }
+  return hash_hex(text::Json({assets_.template_variables, ids, stop_ids_}).dump());
 }
 
 std::string PromptRenderer::render(std::span<const Message> messages, bool generation_prompt) const {

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <memory>
-#include <set>
 #include <span>
 #include <utility>
 
@@ -13,49 +11,13 @@
 #include "core/utf8.h"
 #include "data/encode.h"
 #include "eval/baselines.h"
+#include "eval/task_metrics.h"
 #include "generate/engine.h"
 
 namespace moelora::eval {
 namespace {
 
 constexpr int64_t kTokensPerStep = 2048;
-
-EvalRow to_eval_row(const data::Row& row) {
-  EvalRow out{.id = row.id, .gold = row.answer, .choices = row.answer_choices};
-  if (out.id.empty() && row.file)
-    out.id = std::filesystem::path(*row.file).filename().string() + ":" + std::to_string(row.line);
-  for (const data::Message& message : row.messages) {
-    if (message.role != "system") out.prompt += (out.prompt.empty() ? "" : "\n") + message.content;
-  }
-  return out;
-}
-
-std::vector<EvalRow> to_eval_rows(const std::vector<data::Row>& rows) {
-  std::vector<EvalRow> out;
-  for (const data::Row& row : rows) out.push_back(to_eval_row(row));
-  return out;
-}
-
-bool scores_labels(const std::string& metric) {
-  return metric == "accuracy" || metric == "macro_f1";
-}
-
-std::vector<std::string> labels_of(const data::Task& task) {
-  if (!task.settings.labels.empty()) return task.settings.labels;
-  std::set<std::string> labels;
-  for (const data::Row& row : task.of(data::Split::kTrain)) labels.emplace(trim(row.answer));
-  return {labels.begin(), labels.end()};
-}
-
-std::vector<MetricSpec> specs_of(const data::Task& task) {
-  const std::string where = "tasks." + task.name + ".metric";
-  std::vector<MetricSpec> specs =
-      parse_metric_specs(task.settings.metric ? *task.settings.metric : default_metric(task.task_type(), where), where);
-  for (MetricSpec& spec : specs) {
-    if (scores_labels(spec.name)) spec.options.labels = labels_of(task);
-  }
-  return specs;
-}
 
 /// One task's rows to be answered, and the answers as they come.
 struct TaskWork {
@@ -80,20 +42,6 @@ std::vector<data::Row> chosen_rows(const std::vector<data::Row>& rows, int64_t m
   return chosen;
 }
 
-void check_gold(const MetricSpec& spec, const std::string& where, const std::vector<data::Row>& rows,
-                const std::vector<EvalRow>& eval_rows) {
-  const std::unique_ptr<Metric> metric = make_metric(spec.name, spec.options, where);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    try {
-      metric->check(eval_rows[i]);
-    } catch (const Error& error) {
-      ErrorDetails details = error.details();
-      details.where = rows[i].where();
-      throw Error(error.kind(), std::move(details));
-    }
-  }
-}
-
 MetricResult result_of(const MetricSpec& spec, std::span<const EvalRow> rows, std::span<const std::string> answers,
                        std::vector<RowScore>* scores = nullptr) {
   const std::unique_ptr<Metric> metric = make_metric(spec.name, spec.options);
@@ -102,6 +50,15 @@ MetricResult result_of(const MetricSpec& spec, std::span<const EvalRow> rows, st
     if (scores) scores->push_back(score);
   }
   return metric->result();
+}
+
+/// Without any list of them an answer could be any of the other rows' gold answers.
+bool labels_unknown(const TaskWork& work) {
+  const auto without_list = [&](const MetricSpec& spec) {
+    return scores_labels(spec.name) && spec.options.labels.empty();
+  };
+  return std::ranges::any_of(work.specs, without_list) &&
+         std::ranges::any_of(work.rows, [](const EvalRow& row) { return row.choices.empty(); });
 }
 
 /// The baselines of a task's first metric.
@@ -152,7 +109,7 @@ class Preparation {
     TaskWork work{.name = task.name, .task = &task};
     if (model_.adapters) work.adapter_task = model_.adapters->task_index(task.name);
     work.max_new_tokens = task.settings.max_new_tokens.value_or(options_.eval.max_new_tokens);
-    work.specs = specs_of(task);
+    work.specs = metrics_of(task);
 
     data::Dataset chosen{.config = dataset_.config};
     chosen.tasks.push_back({.name = task.name, .settings = task.settings});
@@ -160,9 +117,16 @@ class Preparation {
     rows = chosen_rows(task.of(split_), options_.eval.rows);
     work.rows = to_eval_rows(rows);
     for (const data::Row& row : rows) work.groups.push_back(row.group);
-    for (const MetricSpec& spec : work.specs) check_gold(spec, "tasks." + task.name + ".metric", rows, work.rows);
+    for (const MetricSpec& spec : work.specs) check_gold(spec, rows);
+    if (labels_unknown(work)) {
+      throw Error(ErrorKind::kData,
+                  {.where = "tasks." + task.name + ".labels",
+                   .problem = "the labels of a classification come from its training rows, and there are none",
+                   .hint = "give the training rows, or set the task's `labels`"});
+    }
 
-    if (options_.baselines) work.comparisons = baselines_of(work, options_.seed);
+    if (options_.baselines && !task.of(data::Split::kTrain).empty())
+      work.comparisons = baselines_of(work, options_.seed);
 
     const data::EncodedRows encoded =
         data::encode_prompts(chosen, split_, renderer_, prompt_limit(task, work.max_new_tokens));

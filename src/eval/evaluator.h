@@ -22,7 +22,7 @@ struct EvaluateOptions {
   config::EvalConfig eval;         // rows, max_new_tokens, batch_size
   std::vector<std::string> tasks;  // only these; empty: all
   bool keep_prompts = false;       // RowPrediction::prompt, as the template renders it
-  bool baselines = false;          // add those of baselines_for_metric as comparisons; needs training rows
+  bool baselines = false;          // add those of baselines_for_metric as comparisons, where the task has training rows
   uint64_t seed = 42;              // of the random baseline
   std::function<void(int64_t done, int64_t rows)> on_row;  // after each finished row
 };
@@ -38,9 +38,10 @@ struct Evaluation {
 /// Generates for every row of `split` (of eval.rows evenly spaced ones a task) and scores it.
 ///
 /// A task's metric is tasks.<t>.metric, else that of its rows' task_type; its labels are tasks.<t>.labels, else, for
-/// accuracy and macro F1, the distinct answers of its training rows, which `dataset` should therefore hold. Prompts
-/// have at most data.max_length tokens, and leave room for max_new_tokens in the model's context; longer ones follow
-/// the task's overflow rule, and a dropped row counts as answered with nothing: malformed, wrong.
+/// accuracy and macro F1, the distinct answers of its training rows, which `dataset` must then hold unless every row
+/// has its choices. Prompts have at most data.max_length tokens, and leave room for max_new_tokens in the model's
+/// context; longer ones follow the task's overflow rule, and a dropped row counts as answered with nothing: malformed,
+/// wrong.
 ///
 /// Everything is checked before the first forward. Throws Error (kUsage) for a task that isn't in the data set or not
 /// in the model's adapters, Error (kConfig) for a metric or none known, Error (kData) for a gold answer that the metric

@@ -9,7 +9,9 @@
 namespace moelora::eval {
 namespace {
 
-enum class Reading { kListed, kUnknown, kOffList, kMalformed };  // kUnknown: no list was given, decided at the end
+// kListed: on the row's own list. kOther: not on it, or none was given; a class all the same where it is another row's
+// gold answer.
+enum class Reading { kListed, kOther, kMalformed };
 
 class LabelMetric : public Metric {
  public:
@@ -37,13 +39,14 @@ class LabelMetric : public Metric {
     const ParsedAnswer answer = parse_answer(prediction, {AnswerKind::kLabel, grammar, list});
     if (!answer.malformed()) {
       read.predicted = *answer.items.begin();
-      read.reading = !has_list ? Reading::kUnknown : answer.off_list.empty() ? Reading::kListed : Reading::kOffList;
+      read.reading = has_list && answer.off_list.empty() ? Reading::kListed : Reading::kOther;
       if (read.reading == Reading::kListed) remember(prediction, grammar);
     }
     RowScore score = {read.predicted == read.gold && !answer.malformed() ? 1.0 : 0.0, answer.malformed(),
-                      read.reading == Reading::kOffList};
+                      has_list && read.reading == Reading::kOther};
     score.gold = read.gold;
-    if (read.reading == Reading::kListed || read.reading == Reading::kUnknown) score.answered = read.predicted;
+    score.answered = read.predicted;
+    score.listed = read.reading == Reading::kListed;
     rows_.push_back(std::move(read));
     return score;
   }
@@ -91,7 +94,7 @@ class LabelMetric : public Metric {
     std::map<std::string, int64_t> support;
     for (const Row& row : rows_) support[row.gold] += 1;
     const auto listed = [&, gold = support](const Row& row) {
-      return row.reading == Reading::kListed || (row.reading == Reading::kUnknown && gold.contains(row.predicted));
+      return row.reading == Reading::kListed || (row.reading == Reading::kOther && gold.contains(row.predicted));
     };
     for (const Row& row : rows_) {
       if (listed(row)) support.try_emplace(row.predicted, 0);

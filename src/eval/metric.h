@@ -13,7 +13,8 @@
 // exact_match        text      share of rows equal after trimming
 // f1_changed_words   text      F1 of the words added to or taken from a source text (EvalRow::source), over all rows
 //
-// Wrong, never skipped: malformed answers and off-list items (see answer.h). In a classification they are columns of
+// Wrong, never skipped: malformed answers and off-list items (see answer.h). In a classification, where an answer that
+// is not on its row's list but gold in another row is a wrong answer of that class, the rest of them are columns of
 // the confusion matrix of their own, not classes: with scikit-learn, f1_score(labels=<the classes>, average="macro",
 // zero_division=0). A row whose gold and answer are both empty sets scores 1. Where nothing was expected and nothing
 // given in any row, F1 is 1.
@@ -49,13 +50,14 @@ struct MetricOptions {
 struct RowScore {
   double score = 0;  // in [0, 1]; 0 or 1 where the metric is right/wrong; a row's own F1 under micro F1
   bool malformed = false;
-  bool off_list = false;
+  bool off_list = false;  // by the row's own list
   // What the row adds to a score that isn't the mean of the rows' (eval/rescore.h):
-  int64_t right = 0;     // items or words, as in MetricResult
+  int64_t right = 0;  // items or words, as in MetricResult
   int64_t wrong = 0;
   int64_t missed = 0;
   std::string gold;      // of classifications: the class, and
-  std::string answered;  // the class answered; empty where malformed or off the list
+  std::string answered;  // what was answered; empty where malformed
+  bool listed = false;   // on the row's own list; else it is a class only where it is another row's gold answer
 };
 
 struct ClassScore {

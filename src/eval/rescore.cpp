@@ -15,7 +15,11 @@ double macro_f1(std::span<const RowScore> rows, std::span<const int64_t> counts)
   for (size_t i = 0; i < rows.size(); ++i) {
     if (counts[i] == 0) continue;
     classes[rows[i].gold].gold += counts[i];
-    if (rows[i].answered.empty()) continue;
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (counts[i] == 0 || rows[i].answered.empty()) continue;
+    const auto known = classes.find(rows[i].answered);
+    if (!rows[i].listed && (known == classes.end() || known->second.gold == 0)) continue;  // no class: off the list
     classes[rows[i].answered].answered += counts[i];
     if (rows[i].answered == rows[i].gold) classes[rows[i].gold].right += counts[i];
   }

@@ -31,12 +31,16 @@ std::optional<int64_t> step_of(const std::string& name) {
   return step;
 }
 
-/// Newest first.
+/// Newest first. Throws Error(kIo) where the directory is there and can't be listed.
 std::vector<int64_t> steps_in(const fs::path& run_dir) {
   std::vector<int64_t> steps;
   std::error_code error;
   for (fs::directory_iterator entry(run_dir, error), end; !error && entry != end; entry.increment(error)) {
     if (const auto step = step_of(entry->path().filename().string())) steps.push_back(*step);
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw Error(ErrorKind::kIo,
+                {.where = run_dir.string(), .problem = "can't list the directory", .found = error.message()});
   }
   std::sort(steps.rbegin(), steps.rend());
   return steps;
@@ -61,7 +65,8 @@ bool verifies(const fs::path& dir) {
   try {
     verify_checkpoint(dir);
     return true;
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kIo) throw;
     return false;
   }
 }
@@ -101,10 +106,24 @@ NewestCheckpoint newest_valid_checkpoint(const fs::path& run_dir) {
       newest.dir = dir;
       return newest;
     } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kIo) throw;  // says nothing about the checkpoint
       newest.bad.push_back({dir, error.what()});
     }
   }
   return newest;
+}
+
+fs::path set_aside_checkpoint(const fs::path& dir, FileSystem& file_system) {
+  const fs::path aside = dir.parent_path() / ("bad-" + dir.filename().string());
+  fs::path free = aside;
+  std::error_code ignored;
+  for (int n = 2; fs::exists(free, ignored); ++n) free = aside.string() + "-" + std::to_string(n);
+  if (const int result = file_system.rename_new(dir, free); result < 0) {
+    throw Error(ErrorKind::kIo, {.where = dir.string(),
+                                 .problem = "can't rename it to " + free.filename().string(),
+                                 .found = std::system_category().message(-result)});
+  }
+  return free;
 }
 
 std::vector<fs::path> prune_checkpoints(const fs::path& run_dir, int64_t keep,

@@ -48,8 +48,14 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& run_dir, cons
 /// views of the mapped file. Throws Error(kModel) naming file and reason.
 Checkpoint load_checkpoint(const std::filesystem::path& dir);
 
-/// The newest checkpoint that verifies, passing over those that don't.
+/// The newest checkpoint that verifies, passing over those that don't. Throws Error(kIo) where one can't be read: a
+/// disk or permission that fails for now makes no checkpoint a bad one.
 NewestCheckpoint newest_valid_checkpoint(const std::filesystem::path& run_dir);
+
+/// Renames a checkpoint to a name that no reader takes for one, `bad-checkpoint-<step>`, and returns it: what can't be
+/// used now may be by another version, or be of use to whoever looks into it.
+std::filesystem::path set_aside_checkpoint(const std::filesystem::path& dir,
+                                           FileSystem& file_system = FileSystem::posix());
 
 /// Removes the oldest checkpoints until `keep` (at least 2) valid ones are left, after verifying the newest;
 /// `protected_steps` (the best one) are never removed. Removes nothing where the newest doesn't verify. Returns what

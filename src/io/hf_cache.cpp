@@ -26,15 +26,6 @@ fs::path expand_home(const std::string& path) {
   return fs::path(variable("HOME") + path.substr(1));
 }
 
-/// As huggingface_hub's constants decide it.
-fs::path hub_cache() {
-  if (const std::string cache = variable("HF_HUB_CACHE"); !cache.empty()) return expand_home(cache);
-  if (const std::string cache = variable("HUGGINGFACE_HUB_CACHE"); !cache.empty()) return expand_home(cache);
-  if (const std::string home = variable("HF_HOME"); !home.empty()) return expand_home(home) / "hub";
-  const std::string cache = variable("XDG_CACHE_HOME");
-  return expand_home(cache.empty() ? "~/.cache" : cache) / "huggingface" / "hub";
-}
-
 /// Letters, digits, '-', '_' and '.', and neither "." nor "..": never a way out of a directory.
 bool is_plain_name(std::string_view part) {
   const auto plain = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; };
@@ -118,6 +109,15 @@ fs::path snapshot_of(const std::string& name, const fs::path& folder, const std:
 }
 
 }  // namespace
+
+/// As huggingface_hub's constants decide it.
+fs::path hub_cache() {
+  if (const std::string cache = variable("HF_HUB_CACHE"); !cache.empty()) return expand_home(cache);
+  if (const std::string cache = variable("HUGGINGFACE_HUB_CACHE"); !cache.empty()) return expand_home(cache);
+  if (const std::string home = variable("HF_HOME"); !home.empty()) return expand_home(home) / "hub";
+  const std::string cache = variable("XDG_CACHE_HOME");
+  return expand_home(cache.empty() ? "~/.cache" : cache) / "huggingface" / "hub";
+}
 
 fs::path resolve_model(const std::string& name_or_path) {
   std::error_code error;

@@ -19,9 +19,13 @@
 
 namespace moelora::io {
 
-/// The directory of a model: an existing directory as it is, else `org/name` in the local Hugging Face cache
-/// (HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub; refs/main, or the only snapshot where there is no
-/// such ref; `org/name@revision` for another ref or the hash of a snapshot). Nothing is downloaded. Throws Error(kModel) that says where it looked.
+/// The local Hugging Face cache: HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else HF_HOME/hub, else huggingface/hub in
+/// XDG_CACHE_HOME or ~/.cache.
+std::filesystem::path hub_cache();
+
+/// The directory of a model: an existing directory as it is, else `org/name` in hub_cache() (refs/main, or the only
+/// snapshot where there is no such ref; `org/name@revision` for another ref or the hash of a snapshot). Nothing is
+/// downloaded. Throws Error(kModel) that says where it looked.
 std::filesystem::path resolve_model(const std::string& name_or_path);
 
 class HfModel : public nn::WeightSource {

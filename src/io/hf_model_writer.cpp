@@ -1,6 +1,7 @@
 #include "io/hf_model_writer.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/durable.h"
@@ -69,7 +70,9 @@ void write_hf_model(const std::filesystem::path& dir, const HfModelContents& con
   for (const std::filesystem::path& path : contents.copied_files) {
     writer.add_file(path.filename().string(), MappedFile::open(path)->bytes());
   }
-  writer.commit({{"kind", "hf-model"}});
+  nlohmann::ordered_json fields = contents.record;
+  fields["kind"] = "hf-model";
+  writer.commit(std::move(fields));
 }
 
 }  // namespace moelora::io

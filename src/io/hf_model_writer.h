@@ -18,6 +18,7 @@ struct HfModelContents {
   NamedTensors tensors;                              // Hugging Face names
   std::vector<std::filesystem::path>
       copied_files;  // tokenizer.json, tokenizer_config.json, …: copied under their own file names
+  nlohmann::ordered_json record = nlohmann::ordered_json::object();  // kept in the manifest, beside `kind`
   int64_t max_shard_bytes = int64_t{5} << 30;  // beyond it: model-0000i-of-0000N.safetensors and an index
 };
 

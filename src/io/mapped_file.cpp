@@ -35,7 +35,9 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
   const int error_number = errno;
   ::close(descriptor);
   if (address == MAP_FAILED) {
-    refuse(path, std::string("can't map the file into memory (") + std::strerror(error_number) + ")");
+    throw Error(ErrorKind::kIo,
+                {.where = path.string(),
+                 .problem = std::string("can't map the file into memory (") + std::strerror(error_number) + ")"});
   }
   return std::shared_ptr<const MappedFile>(new MappedFile({static_cast<const std::byte*>(address), size}));
 }

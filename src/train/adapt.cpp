@@ -73,7 +73,7 @@ class Adaptation {
       declare();
     }
     result_.weights = weights();
-    if (!rows_.packs.empty()) result_.loss = loss();
+    if (!rows_.packs.empty()) result_.loss = finite_loss();
     save();
     return result_;
   }
@@ -143,7 +143,7 @@ class Adaptation {
     data::EncodedRows rows(index() + 1);
     for (int64_t i = 0; i < encoded.size(); ++i)
       rows.append(index(), encoded.row(i), encoded.prompt(i), encoded.answer(i));
-    rows_ = data::pack_all(rows, {.tokens_per_batch = run_.saved.config.train.tokens_per_batch});
+    rows_ = data::pack_range(rows, 0, rows.size(), {.tokens_per_batch = run_.saved.config.train.tokens_per_batch});
   }
 
   config::DataSource source() const {
@@ -176,7 +176,15 @@ class Adaptation {
     return mean;
   }
 
-  double loss() const { return loss_of(run_.model, rows_).total().mean(); }
+  double loss() const { return loss_or_infinity(run_.model, rows_); }
+
+  double finite_loss() const {
+    const double value = loss();
+    if (std::isfinite(value)) return value;
+    throw Error(ErrorKind::kNumeric,
+                {.where = options_.data.string(),
+                 .problem = "the loss on the rows is not finite with the weights of `" + result_.start + "`"});
+  }
 
   /// Losses on the rows with uniform weights and with each known task's.
   void measure_known() {
@@ -253,7 +261,12 @@ class Adaptation {
     for (int64_t step = 0; step <= options_.steps; ++step) {
       set_logits(numbers(z));
       embedding_.mutable_grad() = at::Tensor();
-      const double now = accumulate_gradients(run_.model, rows_, {}).total().mean();
+      double now = INFINITY;
+      try {
+        now = accumulate_gradients(run_.model, rows_, {}).total().mean();
+      } catch (const NonFiniteLoss&) {
+        break;  // nothing leads on from there
+      }
       if (now < least) {
         least = now;
         best = numbers(z);

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "io/hf_model_writer.h"
+#include "train/machine.h"
 #include "train/saved_adapter.h"
 
 namespace moelora::train {
@@ -42,7 +43,7 @@ std::filesystem::path artefact_dir(const config::RunConfig& config) {
 
 namespace {
 
-void write_full_model(const RunSetup& setup) {
+void write_full_model(const RunSetup& setup, int64_t step) {
   io::HfModelContents contents{.config = setup.base.config};
   contents.config["dtype"] = "bfloat16";
   contents.config.erase("torch_dtype");
@@ -51,16 +52,21 @@ void write_full_model(const RunSetup& setup) {
   for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"}) {
     if (std::filesystem::exists(setup.base.dir / name)) contents.copied_files.push_back(setup.base.dir / name);
   }
+  contents.record = {{"base_hash", setup.identity.base}, {"base_shape_hash", setup.identity.shape}, {"step", step}};
+  for (const data::Task& task : setup.dataset.tasks) contents.record["tasks"].push_back({{"name", task.name}, {"task_type", task.task_type()}});
   io::write_hf_model(artefact_dir(setup.config), contents);
 }
 
 }  // namespace
 
 void write_artefact(const RunSetup& setup, int64_t step) {
-  if (!setup.model.adapters) return write_full_model(setup);
+  if (!setup.model.adapters) return write_full_model(setup, step);
   SavedAdapter saved{.config = setup.config,
                      .tasks = {},
                      .base_hash = setup.identity.base,
+                     .shape_hash = setup.identity.shape,
+                     .special_tokens_hash = setup.identity.special_tokens,
+                     .machine = this_machine(setup.config).to_json(),
                      .tokenizer_hash = setup.identity.tokenizer,
                      .template_hash = setup.identity.chat_template,
                      .sources = setup.dataset.files,

@@ -16,6 +16,7 @@
 #include "train/dev_evaluation.h"
 #include "train/evolution.h"
 #include "train/finish.h"
+#include "train/machine.h"
 #include "train/saved_adapter.h"
 
 namespace moelora::train {
@@ -38,7 +39,7 @@ data::StepBatches dev_batches(const RunSetup& setup, size_t task) {
     throw Error(ErrorKind::kData, {.where = "task " + setup.dataset.tasks[task].name,
                                    .problem = "the method finds its weights on dev rows, and the task has none"});
   }
-  return data::pack_all(rows, {.tokens_per_batch = setup.config.train.tokens_per_batch});
+  return data::pack_range(rows, 0, rows.size(), {.tokens_per_batch = setup.config.train.tokens_per_batch});
 }
 
 class RunsOfTasks {
@@ -59,12 +60,13 @@ class RunsOfTasks {
     if (finished) {
       load_parameters(setup_.model, load_adapter(result.artefact).tensors);
     } else {
-      fill(experts, found);
+      fill(experts, result.steps, found);
       if (!found.is_null()) write_file_atomically(dir_ / "weights.json", found.dump(2) + "\n");
       write_artefact(setup_, result.steps);
     }
     result.best_step = result.steps;
-    if (setup_.dev_rows->size() > 0) result.best_value = evaluate_on_dev(setup_, options_.dev_scores).value;
+    if (setup_.dev_rows->size() > 0)
+      result.best_value = evaluate_on_dev(setup_, options_.dev_scores, result.steps).value;
     return result;
   }
 
@@ -87,7 +89,7 @@ class RunsOfTasks {
     }
     remove_partial_directories(dir_);
     write_file_atomically(record, setup_.identity.to_json().dump(2) + "\n");
-    write_file_atomically(dir_ / "config.yaml", config::to_yaml(config()));
+    write_file_atomically(dir_ / "config.yaml", config::to_yaml(resolved(config())));
   }
 
   /// One LoRA a task, those that are done already included; the best step's weights of each.
@@ -107,6 +109,7 @@ class RunsOfTasks {
       result.steps += one.steps;
       result.tokens += one.tokens;
       result.seconds += one.seconds;
+      result.run_seconds += one.run_seconds;
       result.stopped_early |= one.stopped_early;
       LoraTensors& tensors = adapters.emplace_back();
       for (const auto& [name, master] : run.model.adapters->parameters())
@@ -129,7 +132,7 @@ class RunsOfTasks {
         hub.model.adapters->load(adapters::sum_state_dicts(adapters, weights));
         double size = 0;
         for (const double weight : weights) size += std::abs(weight) / static_cast<double>(weights.size());
-        return loss_of(hub.model, batches).total().mean() + kHubPenalty * size;
+        return loss_or_infinity(hub.model, batches) + kHubPenalty * size;
       };
       const Minimum minimum = minimise_by_evolution(
           objective, std::vector<double>(adapters.size(), 0.0),
@@ -143,7 +146,7 @@ class RunsOfTasks {
   }
 
   /// The result's tensors: the experts side by side and their table.
-  void fill(const std::vector<LoraTensors>& experts, nlohmann::ordered_json& found) {
+  void fill(const std::vector<LoraTensors>& experts, int64_t step, nlohmann::ordered_json& found) {
     std::vector<NamedTensor> tensors = adapters::stack(experts, config().adapter.rank);
     const int64_t tasks = static_cast<int64_t>(experts.size());
     at::Tensor table;
@@ -159,7 +162,7 @@ class RunsOfTasks {
     for (int i = 1; i <= kLambdas; ++i) {
       const double lambda = static_cast<double>(i) / kLambdas;
       table.fill_(lambda);
-      const double loss = evaluate_on_dev(setup_, {}).tasks["mean"]["loss"];
+      const double loss = evaluate_on_dev(setup_, {}, step).tasks["mean"]["loss"];
       found["mean_dev_loss"].push_back({lambda, loss});
       if (i > 1 && loss >= best) continue;
       best = loss;

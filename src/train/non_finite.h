@@ -1,4 +1,4 @@
-// A loss or gradient that isn't finite, traced to the task and row it comes from. The weights haven't been touched.
+// A loss or gradient that isn't finite, traced to the task and row it comes from.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,10 @@
 
 namespace moelora::train {
 
-/// Throws Error (kNumeric) naming step, task and row (file:line).
-[[noreturn]] void throw_non_finite_loss(const RunSetup& setup, const data::StepBatches& batches, const NonFiniteLoss& at, int64_t step);
+/// Throws Error (kNumeric) naming step, task and row (file:line) of `split`, train (the weights are those of the step before) or dev
+/// (those of the step).
+[[noreturn]] void throw_non_finite_loss(const RunSetup& setup, data::Split split, const data::StepBatches& batches, const NonFiniteLoss& at,
+                                        int64_t step);
 
 /// The same for a gradient: each sample of the step is tried alone to find the first that causes it.
 [[noreturn]] void throw_non_finite_gradient(const RunSetup& setup, const data::StepBatches& batches, const StepOptions& options,

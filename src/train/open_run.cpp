@@ -5,13 +5,14 @@
 #include <algorithm>
 
 #include "config/load.h"
+#include "core/durable.h"
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/suggest.h"
 #include "core/threads.h"
-#include "data/dataset.h"
 #include "io/hf_model.h"
 #include "nn/absent_weights.h"
+#include "train/machine.h"
 
 namespace moelora::train {
 namespace {
@@ -25,14 +26,29 @@ void require_same(const std::string& what, const std::string& found, const std::
                                   .expected = expected.empty() ? "none" : expected});
 }
 
-/// A run of method `full` has no adapter: its model directory is the base, its tasks are those of its data.
-SavedAdapter describe_full_run(const std::filesystem::path& run, const config::RunConfig& config) {
+/// A run of method `full` has no adapter: its model directory is the base. `alone`: what it was trained from instead.
+SavedAdapter describe_full_run(const std::filesystem::path& run, const config::RunConfig& config, bool alone) {
+  const Manifest manifest = verify_directory(run / "model");
   SavedAdapter saved{.config = config};
-  saved.config.model = (run / "model").string();
+  if (alone && config.random_init) {
+    throw Error(ErrorKind::kUsage, {.where = run.string(),
+                                    .problem = "the run began with random weights: it has no base to compare with"});
+  }
+  try {
+    const nlohmann::ordered_json& record = manifest.fields;
+    saved.step = record.at("step");
+    for (const auto& task : record.at("tasks")) saved.tasks.push_back({task.at("name"), task.at("task_type")});
+    if (alone) {
+      saved.base_hash = record.at("base_hash");
+      saved.shape_hash = record.at("base_shape_hash");
+    }
+  } catch (const nlohmann::json::exception& problem) {
+    throw Error(ErrorKind::kModel, {.where = (run / "model" / kManifestName).string(),
+                                    .problem = "not the record of a run's model",
+                                    .found = problem.what()});
+  }
+  if (!alone) saved.config.model = (run / "model").string();
   saved.config.random_init = false;
-  const data::Dataset dataset = data::load_dataset(config.data, config.tasks, {.splits = {data::Split::kTrain}});
-  for (const data::Task& task : dataset.tasks) saved.tasks.push_back({task.name, task.task_type()});
-  saved.sources = dataset.files;
   return saved;
 }
 
@@ -56,9 +72,16 @@ LoadedBase describe_base(const BaseFiles& base) {
                                   .hint = std::move(hint)});
 }
 
-SavedAdapter read_saved(const std::filesystem::path& run) {
+SavedAdapter read_saved(const std::filesystem::path& run, const OpenRunOptions& options) {
   if (std::filesystem::exists(run / "adapter")) return load_adapter(run / "adapter");
-  if (std::filesystem::exists(run / "model")) return describe_full_run(run, config::load_config(run / "config.yaml"));
+  if (std::filesystem::exists(run / "model")) {
+    if (!options.base.empty() && !options.without_adapter) {
+      throw Error(
+          ErrorKind::kUsage,
+          {.where = "--base", .problem = "a run of method `full` left a whole model: it is used without its base"});
+    }
+    return describe_full_run(run, config::load_config(run / "config.yaml"), options.without_adapter);
+  }
   refuse_run(run);
 }
 
@@ -86,21 +109,32 @@ SavedAdapter load_run_adapter(const std::filesystem::path& run) {
 }
 
 OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options) {
-  OpenRun open{.dir = run, .saved = read_saved(run)};
+  OpenRun open{.dir = run, .saved = read_saved(run, options)};
   config::RunConfig& config = open.saved.config;
   if (!options.base.empty()) config.model = options.base;
   open.base = read_base_files(config.model);
   open.base.tokenizer_hash = hash_file_hex(open.base.dir / "tokenizer.json");
   open.renderer = make_renderer(open.base, config.chat_template);
   const bool full = config.adapter.method == config::Method::kFull;
+  if (!open.saved.shape_hash.empty() && !options.other_base) {
+    require_same("base model's config.json (what it computes, by hash)", open.base.shape_hash, open.saved.shape_hash,
+                 open.base.dir);
+  }
+  warn_of_another_machine({{"dtype", open.saved.machine.value("dtype", this_machine(config).dtype)}},
+                          this_machine(config), "scores and answers may differ from those of the run");
   if (!full) {
     require_same("tokenizer", open.base.tokenizer_hash, open.saved.tokenizer_hash, open.base.dir);
     require_same("chat template", open.renderer->template_hash(), open.saved.template_hash, open.base.dir);
   }
+  // After the template, which decides where answers stop.
+  if (!open.saved.special_tokens_hash.empty()) {
+    require_same("set of special tokens", open.renderer->special_tokens_hash(), open.saved.special_tokens_hash,
+                 open.base.dir);
+  }
   at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
   LoadedBase base = options.without_weights ? describe_base(open.base) : load_base(open.base, config);
   open.base_hash = base.hash;
-  if (!full && !options.other_base)
+  if (!open.saved.base_hash.empty() && !options.other_base)
     require_same("base model (by the hash of its weights)", base.hash, open.saved.base_hash, open.base.dir);
   open.model.decoder = std::move(base.decoder);
   if (!full && !options.without_adapter) {

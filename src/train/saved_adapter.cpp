@@ -48,7 +48,9 @@ void save_adapter(const std::filesystem::path& dir, const SavedAdapter& saved) {
   for (const data::SourceFile& source : saved.sources) sources.push_back(source_json(source));
   io::Artefact artefact{.config = {{"format_version", kFormatVersion},
                                    {"tasks", tasks},
-                                   {"base", {{"model", saved.config.model}, {"hash", saved.base_hash}}},
+                                   {"base", {{"model", saved.config.model}, {"hash", saved.base_hash}, {"shape_hash", saved.shape_hash}}},
+                                   {"special_tokens_hash", saved.special_tokens_hash},
+                                   {"machine", saved.machine},
                                    {"tokenizer_hash", saved.tokenizer_hash},
                                    {"template_hash", saved.template_hash},
                                    {"sources", sources},
@@ -74,6 +76,9 @@ SavedAdapter load_adapter(const std::filesystem::path& dir) {
     for (const nlohmann::json& task : json.at("tasks")) saved.tasks.push_back({task.at("name"), task.at("task_type")});
     for (const nlohmann::json& source : json.at("sources")) saved.sources.push_back(source_from(source));
     saved.base_hash = json.at("base").at("hash");
+    saved.shape_hash = json.at("base").value("shape_hash", "");
+    saved.special_tokens_hash = json.value("special_tokens_hash", "");
+    saved.machine = json.value("machine", nlohmann::json::object());
     saved.tokenizer_hash = json.at("tokenizer_hash");
     saved.template_hash = json.at("template_hash");
     saved.step = json.at("step");

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct SavedAdapter {
   config::RunConfig config;
   std::vector<SavedTask> tasks;
   std::string base_hash;
+  std::string shape_hash;                 // of its config.json; empty in an adapter that an earlier version wrote, as the next two
+  std::string special_tokens_hash;
+  nlohmann::json machine = nlohmann::json::object();  // Machine::to_json() of the run
   std::string tokenizer_hash;
   std::string template_hash;              // empty without a template
   std::vector<data::SourceFile> sources;  // what all tasks' data was: path, hash, licence

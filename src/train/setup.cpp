@@ -2,20 +2,20 @@
 
 #include <ATen/Parallel.h>
 
-#include <algorithm>
-
 #include "config/load.h"
 #include "core/error.h"
 #include "core/hash.h"
-#include "core/suggest.h"
 #include "core/threads.h"
 #include "data/overlap.h"
 #include "data/template_check.h"
 #include "io/hf_model.h"
 #include "io/json_file.h"
+#include "nn/fingerprint.h"
 #include "nn/random_weights.h"
 #include "text/assets.h"
+#include "train/check_setup.h"
 #include "train/config_identity.h"
+#include "train/machine.h"
 #include "train/start_from.h"
 
 namespace moelora::train {
@@ -38,22 +38,6 @@ std::vector<int64_t> generation_eos(const BaseFiles& base) {
     ids.push_back(id.get<int64_t>());
   }
   return ids;
-}
-
-/// `eval.best` must name a task that is evaluated. Throws Error (kConfig).
-void check_best(const RunSetup& setup) {
-  const std::string& best = setup.config.eval.best;
-  if (best == "mean" || setup.dev_rows->size() == 0) return;
-  std::vector<std::string> evaluated;
-  for (const data::Task& task : setup.dataset.tasks) {
-    if (!task.of(data::Split::kDev).empty()) evaluated.push_back(task.name);
-  }
-  if (std::ranges::find(evaluated, best) != evaluated.end()) return;
-  throw Error(ErrorKind::kConfig, {.where = "eval.best",
-                                   .problem = "no task of that name has dev rows",
-                                   .found = best,
-                                   .expected = "mean, or one of " + list_names(evaluated),
-                                   .hint = did_you_mean(best, evaluated)});
 }
 
 /// Without the chat template that the configuration asks for, a model would be trained on prompts that no server makes.
@@ -86,6 +70,7 @@ BaseFiles read_base_files(const std::string& model) {
   base.dir = io::resolve_model(model);
   base.config = io::HfModel::read_config(base.dir);
   base.shape = nn::parse_model_config(base.config, (base.dir / "config.json").string());
+  base.shape_hash = nn::shape_hash(base.shape);
   const std::filesystem::path generation = base.dir / "generation_config.json";
   base.generation_config =
       std::filesystem::exists(generation) ? io::read_json_object(generation) : nlohmann::json::object();
@@ -119,7 +104,13 @@ LoadedBase load_base(const BaseFiles& base, const config::RunConfig& config) {
 }
 
 nlohmann::json Identity::to_json() const {
-  return {{"base", base}, {"tokenizer", tokenizer}, {"template", chat_template}, {"data", data}, {"config", config}};
+  return {{"base", base},
+          {"shape", shape},
+          {"tokenizer", tokenizer},
+          {"special tokens", special_tokens},
+          {"template", chat_template},
+          {"data", data},
+          {"config", config}};
 }
 
 void Identity::require_same(const nlohmann::json& stored, const std::string& where) const {
@@ -151,10 +142,12 @@ RunSetup prepare_data(config::RunConfig config) {
   setup.dev_rows = std::make_shared<data::EncodedRows>(
       data::encode_rows(setup.dataset, data::Split::kDev, *setup.renderer,
                         {.threads = threads, .max_rows_per_task = setup.config.eval.rows}));
-  check_best(setup);
+  check_setup(setup);
 
   setup.identity = {.base = "",
+                    .shape = setup.base.shape_hash,
                     .tokenizer = setup.base.tokenizer_hash,
+                    .special_tokens = setup.renderer->special_tokens_hash(),
                     .chat_template = setup.renderer->template_hash(),
                     .data = setup.dataset.hash,
                     .config = config_identity(setup.config)};
@@ -162,7 +155,7 @@ RunSetup prepare_data(config::RunConfig config) {
 }
 
 std::string config_identity(const config::RunConfig& config) {
-  config::RunConfig identifying = config;
+  config::RunConfig identifying = resolved(config);
   identifying.model.clear();
   identifying.output.clear();
   for (config::DataSource& source : identifying.data.sources) source.path.clear();

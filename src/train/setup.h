@@ -25,6 +25,7 @@ struct BaseFiles {
   nlohmann::json generation_config;  // generation_config.json, or an empty object
   nn::ModelConfig shape;
   std::string tokenizer_hash;        // XXH3-128 of tokenizer.json
+  std::string shape_hash;            // nn::shape_hash
 };
 
 /// Resolves and reads them. Throws Error (kModel).
@@ -45,7 +46,7 @@ LoadedBase load_base(const BaseFiles& base, const config::RunConfig& config);
 
 /// What a checkpoint must agree with to be resumed.
 struct Identity {
-  std::string base, tokenizer, chat_template, data, config;
+  std::string base, shape, tokenizer, special_tokens, chat_template, data, config;
 
   nlohmann::json to_json() const;
   /// Throws Error (kConfig) naming what differs between `stored` (a checkpoint's) and this run.

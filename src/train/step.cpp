@@ -4,6 +4,7 @@
 #include <ATen/ops/from_blob.h>
 
 #include <cmath>
+#include <limits>
 #include <memory>
 
 #include "core/interrupt.h"
@@ -91,6 +92,14 @@ StepLoss loss_of(const adapters::Model& model, const data::StepBatches& batches)
     enter(step, batches.packs[i], static_cast<int64_t>(i), forward(model, batches.packs[i], {}).loss.row_loss);
   }
   return step;
+}
+
+double loss_or_infinity(const adapters::Model& model, const data::StepBatches& batches) {
+  try {
+    return loss_of(model, batches).total().mean();
+  } catch (const NonFiniteLoss&) {
+    return std::numeric_limits<double>::infinity();
+  }
 }
 
 }  // namespace moelora::train

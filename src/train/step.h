@@ -28,7 +28,7 @@ struct StepOptions {
   bool recompute = false;
 };
 
-/// A loss that isn't finite: which sequence of which micro-batch first had one.
+/// A loss that isn't finite: which sequence of which micro-batch first had one. Thrown, and turned into an Error by who knows the rows.
 struct NonFiniteLoss {
   int64_t pack = 0;
   int64_t sequence = 0;
@@ -37,8 +37,12 @@ struct NonFiniteLoss {
 /// Adds the gradients of all packs to the masters'. Throws NonFiniteLoss before its pack's backward.
 StepLoss accumulate_gradients(const adapters::Model& model, const data::StepBatches& batches, const StepOptions& options);
 
-/// The loss alone, without gradients or dropout. `task_count` as in the batches. Polls for an interrupt between packs and throws
-/// Error (kInterrupted).
+/// The loss alone, without gradients or dropout. Throws NonFiniteLoss, and Error (kInterrupted) on a signal, which it polls for
+/// between packs.
 StepLoss loss_of(const adapters::Model& model, const data::StepBatches& batches);
+
+/// The mean of loss_of over all tokens, and infinity where one isn't finite: what a search minimises. Throws Error
+/// (kInterrupted).
+double loss_or_infinity(const adapters::Model& model, const data::StepBatches& batches);
 
 }  // namespace moelora::train

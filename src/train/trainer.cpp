@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
+#include <numeric>
 
 #include "config/load.h"
 #include "config/method.h"
@@ -11,9 +13,11 @@
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "data/training_stream.h"
+#include "eval/task_metrics.h"
 #include "io/checkpoint.h"
 #include "train/dev_evaluation.h"
 #include "train/finish.h"
+#include "train/machine.h"
 #include "train/made_of_runs.h"
 #include "train/metrics_log.h"
 #include "train/non_finite.h"
@@ -28,6 +32,18 @@ using nlohmann::ordered_json;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Of the experts' weights as shares, in nats; the mean over the tasks.
+double mean_entropy(const adapters::GateTable& gate) {
+  double total = 0;
+  for (const std::vector<float>& weights : gate.weights) {
+    const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+    for (const float weight : weights) {
+      if (weight > 0) total -= weight / sum * std::log(weight / sum);
+    }
+  }
+  return total / static_cast<double>(gate.weights.size());
 }
 
 class Run {
@@ -45,6 +61,10 @@ class Run {
 
   TrainResult train() {
     start();
+    if (state_.evaluation_due) {
+      evaluate_or_stop();
+      write_trainer_state();
+    }
     Progress progress("training", total_, state_.step, options_.quiet);
     while (state_.step < total_ && !stopped_early_) {
       take_step();
@@ -53,13 +73,13 @@ class Run {
       const bool evaluated = state_.step % evaluate_every_ == 0 || state_.step == total_;
       if (evaluated) {
         progress.clear();
-        evaluate();
+        evaluate_or_stop();
       }
-      const bool saved = evaluated || state_.step % save_every_ == 0;
-      if (saved) save();
-      if (interrupt_requested()) {
+      const bool interrupted = interrupt_requested();
+      if (evaluated || interrupted || state_.step % save_every_ == 0) save();
+      if (interrupted) {
         progress.clear();
-        stop_for_interrupt(saved);
+        stop_for_interrupt("");
       }
     }
     progress.clear();
@@ -74,7 +94,7 @@ class Run {
     remove_partial_directories(dir_);
     io::NewestCheckpoint newest = io::newest_valid_checkpoint(dir_);
     for (const io::BadCheckpoint& bad : newest.bad) {
-      log_warn("checkpoint " + bad.dir.string() + " is damaged and passed over: " + bad.reason);
+      log_warn("checkpoint " + bad.dir.string() + " can't be used and is passed over: " + bad.reason);
     }
     if (!options_.resume && (newest.checkpoint || std::filesystem::exists(dir_ / "config.yaml"))) {
       throw Error(ErrorKind::kIo, {.where = dir_.string(),
@@ -84,11 +104,26 @@ class Run {
     if (options_.resume && !newest.checkpoint && !std::filesystem::exists(dir_ / "config.yaml")) {
       throw Error(ErrorKind::kUsage, {.where = dir_.string(), .problem = "no run to resume stands there"});
     }
+    if (!newest.checkpoint && !newest.bad.empty()) {
+      throw Error(ErrorKind::kModel, {.where = dir_.string(),
+                                      .problem = "no checkpoint of the run can be used",
+                                      .found = newest.bad.front().reason,
+                                      .hint = "they are left as they are; to start again, give another `output`"});
+    }
+    if (!newest.checkpoint && std::filesystem::exists(artefact_dir(config()))) {
+      throw Error(ErrorKind::kModel, {.where = dir_.string(),
+                                      .problem = "the run is finished and its checkpoints are gone: there is nothing to resume",
+                                      .found = artefact_dir(config()).string(),
+                                      .hint = "to train again, give another `output`"});
+    }
     if (newest.checkpoint) restore(*newest.checkpoint, newest.dir);
-    for (const io::BadCheckpoint& bad : newest.bad) remove_directory(bad.dir);  // the run comes to their steps again
-    write_file_atomically(dir_ / "config.yaml", config::to_yaml(config()));
+    for (const io::BadCheckpoint& bad : newest.bad) {  // the run comes to their steps again
+      log_warn("kept as " + io::set_aside_checkpoint(bad.dir).string());
+    }
+    write_file_atomically(dir_ / "config.yaml", config::to_yaml(resolved(config())));
     log_ = std::make_unique<MetricsLog>(dir_);
-    log_->rewind_to(state_.metrics_size);
+    state_.history = log_->rewind_to(state_.metrics_size);
+    run_seconds_before_ = state_.run_seconds;
 
     stream_ = std::make_unique<data::TrainingStream>(
         setup_.train_rows,
@@ -114,6 +149,8 @@ class Run {
     load_parameters(setup_.model, checkpoint.tensors);
     optimizer_.load_state(checkpoint.tensors, state_.step);
     stopped_early_ = out_of_patience();
+    warn_of_another_machine(checkpoint.state.value("machine", nlohmann::json::object()), this_machine(config()),
+                            "the resumed run will not be the uninterrupted one to the bit");
     log_info("resuming at step " + std::to_string(state_.step) + " from " + dir.string());
   }
 
@@ -127,7 +164,7 @@ class Run {
     try {
       loss = accumulate_gradients(setup_.model, batches, options);
     } catch (const NonFiniteLoss& at) {
-      throw_non_finite_loss(setup_, batches, at, state_.step + 1);
+      throw_non_finite_loss(setup_, data::Split::kTrain, batches, at, state_.step + 1);
     }
     gradient_norm_ = optimizer_.gradient_norm();
     if (!std::isfinite(gradient_norm_)) {
@@ -144,7 +181,9 @@ class Run {
     state_.window.add(loss);
     ++state_.window_steps;
     process_tokens_ += batches.tokens;
-    process_seconds_ += seconds_since(begin);
+    const double seconds = seconds_since(begin);
+    process_seconds_ += seconds;
+    state_.seconds += seconds;
   }
 
   std::string rate_and_loss() const {
@@ -154,8 +193,8 @@ class Run {
   }
   double rate() const { return process_seconds_ > 0 ? static_cast<double>(process_tokens_) / process_seconds_ : 0; }
 
-  void record(ordered_json line) {
-    log_->write(line);
+  void record(ordered_json line, const std::map<std::string, double>& more_events = {}) {
+    log_->write(line, more_events);
     line.erase("time");
     state_.history.push_back(nlohmann::json(line));
   }
@@ -169,7 +208,7 @@ class Run {
                                     {"gradient_norm", gradient_norm_},
                                     {"tokens", state_.tokens}}},
                          {"task", task_losses(setup_, state_.window)},
-                         {"time", {{"tokens_per_s", rate()}, {"seconds", process_seconds_}}}};
+                         {"time", {{"tokens_per_s", rate()}, {"seconds", state_.seconds}}}};
     record(std::move(line));
     state_.window = {};
     state_.window_steps = 0;
@@ -177,14 +216,42 @@ class Run {
 
   double epoch() const { return static_cast<double>(state_.step) / static_cast<double>(stream_->sampler().steps_per_epoch()); }
 
-  /// Loss (and, where asked for, scores) on the dev rows; decides what is best so far.
+  /// A signal in an evaluation leaves the step without one: the checkpoint says that it is due, and the resumed run begins with it.
+  void evaluate_or_stop() {
+    try {
+      evaluate();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kInterrupted) throw;
+      if (!state_.evaluation_due) {
+        state_.evaluation_due = true;
+        save();
+      }
+      stop_for_interrupt(" in its evaluation");
+    }
+  }
+
+  /// `eval/<task>/<metric>` beside `eval/<task>/score`, and the entropy of each gate's weights (in nats, the mean over the tasks).
+  std::map<std::string, double> evaluation_events(const std::map<std::string, double>& scores) const {
+    std::map<std::string, double> events;
+    if (config().eval.generate) {
+      for (const auto& [task, score] : scores) {
+        events["eval/" + task + "/" + eval::metrics_of(setup_.dataset.tasks[setup_.dataset.task_index(task)]).front().name] = score;
+      }
+    }
+    if (!setup_.model.adapters || config().adapter.method != config::Method::kMoelora) return events;
+    for (const adapters::GateTable& gate : setup_.model.adapters->gates()) events["gate/" + gate.name + "/entropy"] = mean_entropy(gate);
+    return events;
+  }
+
+  /// Loss (and, where asked for, scores) on the dev rows; decides what is best so far. Where it throws, the state is as before.
   void evaluate() {
     if (setup_.dev_rows->size() == 0) return;
-    const DevEvaluation dev = evaluate_on_dev(setup_, options_.dev_scores);
-    record({{"step", state_.step}, {"epoch", epoch()}, {"eval", dev.tasks}});
-    const auto [value, by_score] = std::pair(dev.value, dev.by_score);
+    const DevEvaluation dev = evaluate_on_dev(setup_, options_.dev_scores, state_.step);
+    record({{"step", state_.step}, {"epoch", epoch()}, {"eval", dev.tasks}}, evaluation_events(dev.scores));
+    const auto [value, by_score] = std::pair(dev.value, dev.by_score());
     const bool improved = !state_.best || (by_score ? value > state_.best->value : value < state_.best->value);
     if (improved) state_.best = Best{state_.step, value};
+    state_.evaluation_due = false;
     state_.evaluations_without_improvement = improved ? 0 : state_.evaluations_without_improvement + 1;
     stopped_early_ = out_of_patience();
     char text[160];
@@ -199,21 +266,27 @@ class Run {
 
   void save() {
     state_.metrics_size = log_->sync();
+    state_.run_seconds = run_seconds();
     io::Checkpoint checkpoint{.step = state_.step, .state = state_.to_json(), .identity = setup_.identity.to_json()};
+    checkpoint.state["machine"] = this_machine(config()).to_json();
     checkpoint.tensors = parameters_;
     for (NamedTensor& tensor : optimizer_.state()) checkpoint.tensors.push_back(std::move(tensor));
     io::save_checkpoint(dir_, checkpoint);
-    write_file_atomically(dir_ / "trainer_state.json", hf_trainer_state(state_, epoch(), total_).dump(2) + "\n");
+    write_trainer_state();
     std::vector<int64_t> protected_steps;
     if (state_.best) protected_steps.push_back(state_.best->step);
     io::prune_checkpoints(dir_, config().checkpoint.keep, protected_steps);
   }
 
-  [[noreturn]] void stop_for_interrupt(bool saved) {
-    if (!saved) save();
+  void write_trainer_state() const {
+    write_file_atomically(dir_ / "trainer_state.json", hf_trainer_state(state_, epoch(), total_).dump(2) + "\n");
+  }
+
+  /// A checkpoint of the step stands there.
+  [[noreturn]] void stop_for_interrupt(const std::string& where) const {
     throw Error(ErrorKind::kInterrupted, {.where = dir_.string(),
                                           .problem = "interrupted after step " + std::to_string(state_.step) + " of " +
-                                                     std::to_string(total_) + "; a checkpoint was written",
+                                                     std::to_string(total_) + where + "; a checkpoint was written",
                                           .hint = "continue with --resume"});
   }
 
@@ -222,8 +295,9 @@ class Run {
                        .best_step = state_.best ? state_.best->step : state_.step,
                        .best_value = state_.best ? std::optional(state_.best->value) : std::nullopt,
                        .stopped_early = stopped_early_,
-                       .tokens = process_tokens_,
-                       .seconds = process_seconds_,
+                       .tokens = state_.tokens,
+                       .seconds = state_.seconds,
+                       .run_seconds = run_seconds(),
                        .artefact = artefact_dir(config())};
     if (result.best_step != state_.step) {
       load_parameters(setup_.model, io::load_checkpoint(io::checkpoint_dir(dir_, result.best_step)).tensors);
@@ -231,6 +305,8 @@ class Run {
     if (!std::filesystem::exists(result.artefact)) write_artefact(setup_, result.best_step);
     return result;
   }
+
+  double run_seconds() const { return run_seconds_before_ + seconds_since(begin_); }
 
   RunSetup& setup_;
   const TrainOptions& options_;
@@ -249,6 +325,8 @@ class Run {
   double gradient_norm_ = 0;
   int64_t process_tokens_ = 0;   // of this process: what its rate is made of
   double process_seconds_ = 0;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  double run_seconds_before_ = 0;  // of the processes before this one
 };
 
 }  // namespace

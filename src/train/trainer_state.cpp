@@ -3,6 +3,24 @@
 #include "core/error.h"
 
 namespace moelora::train {
+namespace {
+
+nlohmann::ordered_json hf_log_entry(const nlohmann::json& line) {
+  nlohmann::ordered_json entry;
+  if (const auto train = line.find("train"); train != line.end()) {
+    entry = {{"loss", train->at("loss")}, {"grad_norm", train->at("gradient_norm")}, {"learning_rate", train->at("learning_rate")}};
+  }
+  if (const auto eval = line.find("eval"); eval != line.end()) {
+    for (const auto& [task, values] : eval->items()) {
+      for (const auto& [name, value] : values.items()) entry["eval_" + (task == "mean" ? "" : task + "_") + name] = value;
+    }
+  }
+  entry["epoch"] = line.at("epoch");
+  entry["step"] = line.at("step");
+  return entry;
+}
+
+}  // namespace
 
 nlohmann::json TrainerState::to_json() const {
   nlohmann::json tasks = nlohmann::json::array();
@@ -14,7 +32,8 @@ nlohmann::json TrainerState::to_json() const {
                          {"metrics_size", metrics_size},
                          {"window", {{"objective", window.objective}, {"tasks", tasks}, {"steps", window_steps}}},
                          {"evaluations_without_improvement", evaluations_without_improvement},
-                         {"history", history}};
+                         {"evaluation_due", evaluation_due},
+                         {"time", {{"seconds", seconds}, {"run_seconds", run_seconds}}}};
   if (best) json["best"] = {{"step", best->step}, {"value", best->value}};
   return json;
 }
@@ -31,7 +50,11 @@ TrainerState TrainerState::from_json(const nlohmann::json& json, const std::stri
     for (const nlohmann::json& task : window.at("tasks")) state.window.tasks.push_back({task.at(0), task.at(1)});
     state.window_steps = window.at("steps");
     state.evaluations_without_improvement = json.at("evaluations_without_improvement");
-    state.history = json.at("history");
+    state.evaluation_due = json.value("evaluation_due", false);
+    if (json.contains("time")) {
+      state.seconds = json["time"].at("seconds");
+      state.run_seconds = json["time"].at("run_seconds");
+    }
     if (json.contains("best")) state.best = Best{json["best"].at("step"), json["best"].at("value")};
     return state;
   } catch (const nlohmann::json::exception& problem) {
@@ -47,7 +70,8 @@ nlohmann::ordered_json hf_trainer_state(const TrainerState& state, double epoch,
   json["epoch"] = epoch;
   json["global_step"] = state.step;
   json["max_steps"] = total_steps;
-  json["log_history"] = state.history;
+  json["log_history"] = nlohmann::ordered_json::array();
+  for (const nlohmann::json& line : state.history) json["log_history"].push_back(hf_log_entry(line));
   return json;
 }
 

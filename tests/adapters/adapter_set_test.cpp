@@ -1,6 +1,7 @@
 #include "adapters/adapter_set.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/ones.h>
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -137,6 +138,26 @@ TEST(AdapterSet, OnlyTargetsAreAdapted) {
   EXPECT_EQ(paths[1], "model.layers.0.self_attn.v_proj");
 }
 
+TEST(AdapterSet, MergedWeightsAreThoseOfWhatIsLoadedMeanwhile) {
+  nn::Decoder first = load_decoder("qwen3/f32", at::kFloat), second = load_decoder("qwen3/f32", at::kFloat);
+  AdapterSet loaded_while_merged(first, {.rank = 8, .experts = 4}, kTasks, /*seed=*/1), merged_after(second, {.rank = 8, .experts = 4}, kTasks, /*seed=*/1);
+  std::vector<NamedTensor> values;
+  for (const auto& [name, master] : merged_after.parameters()) values.emplace_back(name, master.detach().add(0.25));
+  loaded_while_merged.merge(1);
+  loaded_while_merged.load(values);
+  merged_after.load(values);
+  merged_after.merge(1);
+  const at::NoGradGuard no_grad;
+  std::vector<nn::Projection*> ours, theirs;
+  first.for_each_projection([&](auto& projection) { ours.push_back(projection.get()); });
+  second.for_each_projection([&](auto& projection) { theirs.push_back(projection.get()); });
+  ASSERT_EQ(ours.size(), theirs.size());
+  const at::Tensor x = at::ones({2, first.config().hidden_size});
+  const std::vector<int64_t> cu_seqlens = {0, 2}, tasks = {1};
+  const auto rows = loaded_while_merged.rows({.cu_seqlens = cu_seqlens, .tasks = tasks});
+  EXPECT_TRUE(ours[0]->forward(x, rows.get())[0].equal(theirs[0]->forward(x, rows.get())[0]));
+}
+
 std::string message_of(const std::function<void()>& action, ErrorKind kind) {
   try {
     action();
@@ -164,6 +185,9 @@ TEST(AdapterSet, MistakesAreNamed) {
   values[0].second = values[0].second.narrow(0, 0, 1);
   EXPECT_THAT(message_of([&] { adapters.load(values); }, ErrorKind::kModel), HasSubstr("another shape"));
 
+  for (const int64_t task : {int64_t{-1}, std::ssize(kTasks)}) {
+    EXPECT_THAT(message_of([&] { adapters.merge(task); }, ErrorKind::kInternal), HasSubstr("out of range"));
+  }
   adapters.merge(1);
   const std::vector<int64_t> cu_seqlens = {0, 2}, tasks = {2};
   EXPECT_THAT(message_of([&] { adapters.rows({.cu_seqlens = cu_seqlens, .tasks = tasks}); }, ErrorKind::kUsage),

@@ -14,7 +14,7 @@ import time
 import warnings
 import xml.etree.ElementTree
 
-from workplace import Workplace
+from workplace import Workplace, colour_row, echo_row, jsonl
 
 INTERRUPTED = 75
 
@@ -252,6 +252,68 @@ def check_full(place):
     require(ours == tokenizer.decode(answer, skip_special_tokens=True) + "\n", "full: transformers answers as the program does")
 
 
+def check_full_base(place):
+    """A `full` run beside what it was trained from: other scores' rows, and the base's own answers."""
+    train(place, "fullrun", "--train.learning_rate=0.05", method="full", dropout=0)
+    own = json.loads(place.run_well("eval", "fullrun", "--json", "--quiet"))
+    place.run_well("eval", "fullrun", "--without-adapter", "--json", "--quiet")
+    train(place, "untouched", "--train.learning_rate=1e-30")
+    place.run_well("eval", "untouched", "--without-adapter", "--json", "--quiet")
+    predictions = lambda run, report: (place.path / run / report / "predictions.jsonl").read_text()
+    require(predictions("fullrun", "eval-test-base") == predictions("untouched", "eval-test-base"), "the base is what the run began with")
+    require(predictions("fullrun", "eval-test-base") != predictions("fullrun", "eval-test"), "and not what it became")
+    require(own["tasks"], "scores of the run itself")
+    flipped = place.path / "fullrun/model/config.json"
+    flipped.write_text(flipped.read_text().replace("1e-06", "1e-05"))
+    process = place.run("eval", "fullrun")
+    require(process.returncode == 5 and "config.json" in process.stderr, f"a changed result is refused: {process.stderr}")
+
+
+def check_other_data(place):
+    """A run is scored on all rows of its own tasks, whatever has come to the data since, and on other data."""
+    run = train(place, "scored", "--eval.rows=2")
+    place.write("data/new/test.jsonl", jsonl([colour_row("test", 99)]))
+    process = place.run("eval", "scored", "--json", "--quiet")
+    require(process.returncode == 0, process.stderr)
+    require("wasn't trained on them: new" in process.stderr, f"the new task is named: {process.stderr}")
+    report = json.loads(process.stdout)
+    require(sorted(task["task"] for task in report["tasks"]) == ["colour", "echo"], "the run's tasks are scored")
+    require(all(task["rows"] == 6 for task in report["tasks"]), "eval.rows is for training: all test rows are scored")
+    place.write("elsewhere/echo/test.jsonl", jsonl([{"input": "a", "target": "b"}, {"input": "c", "target": "d"}]))
+    other = json.loads(place.run_well("eval", "scored", "--data", "elsewhere", "--metric", "echo=exact_match", "--json", "--quiet"))
+    require([(task["task"], task["metric"], task["rows"]) for task in other["tasks"]] == [("echo", "exact_match", 2)], f"other data: {other}")
+    exported = place.run_well("export", "scored", "--to", "twice", "--task", "echo", "--task", "echo")
+    require(exported.split() == ["twice/echo"], f"a task that is named twice is exported once: {exported}")
+    process = place.run("eval", "absent", "--to", "x/y/report")
+    require(process.returncode == 5 and not (place.path / "x").exists(), "what fails makes no directory")
+    require(run.is_dir(), "the run is left alone")
+
+
+def check_demo(place):
+    """Small assets: kept records are those of the rows asked for and of the same configuration."""
+    for split, count in {"train": 24, "dev": 6, "test": 6}.items():
+        place.write(f"data/report/{split}.jsonl", jsonl({**echo_row(split, i), "input": f"{split} report {i}"} for i in range(count)))
+    for method in ("lora", "moelora"):
+        config = config_of(place, "unused", method=method)
+        config["tasks"] = {"report": {"metric": "rouge_l, exact_match"}}
+        place.write_config(config, f"{method}.yaml")
+    place.write("trivial.json", json.dumps({task: {"majority": 0, "rule": 0, "bayes": 0} for task in ("colour", "echo", "report")}))
+
+    def demo(*flags):
+        place.run_well("demo", "--assets", ".", "--output", "demo", "--quiet", *flags)
+        return json.loads((place.path / "demo/summary.json").read_text())
+
+    few, again, every = demo("--rows", "2"), demo("--rows", "2"), demo("--rows", "0")
+    require(few == again, "what is done is kept")
+    require({task["rows"] for task in few["tasks"].values()} == {2}, f"as many rows as asked for: {few}")
+    require({task["rows"] for task in every["tasks"].values()} == {6}, f"all rows where all are asked for: {every}")
+    require(set(few["tasks"]["report"]["further"]["exact_match"]) == {"base", "lora", "moelora"}, "the second metric is reported")
+    require(all(few["seconds"][f"train {method}"] > 0 for method in ("lora", "moelora")) and few["seconds"]["export"] > 0, "phases are timed")
+    place.write("data/report/train.jsonl", jsonl([{"input": "other", "target": "row", "task_type": "report_generation"}]))
+    process = place.run("demo", "--assets", ".", "--output", "demo", "--quiet")
+    require(process.returncode == 3 and "--output" in process.stderr, f"other data: {process.returncode} {process.stderr}")
+
+
 def check_generated_scores(place):
     """eval.generate: scores of dev answers in the metrics, the best checkpoint by them."""
     run = train(place, "scored", "--eval.generate=true", "--eval.best=colour", "--eval.rows=3")
@@ -331,6 +393,25 @@ def check_terminate(place):
     require_same_run(place.path / "stopped", reference, "terminated and resumed")
 
 
+def check_terminate_in_evaluation(place):
+    """SIGTERM while the loss of the dev rows is computed, and while answers to them are generated."""
+    for task, row in {"colour": colour_row, "echo": echo_row}.items():
+        place.write(f"data/{task}/dev.jsonl", jsonl(row("dev", i) for i in range(2000)))
+    for what, flags in {"loss": [], "generation": ["--eval.generate=true", "--eval.rows=60"]}.items():
+        flags = ["--train.max_steps=4", "--eval.every_steps=2", "--checkpoint.every_steps=1", *flags]
+        reference = train(place, f"calm-{what}", *flags)
+        name = f"stopped-{what}"
+        place.write_config(config_of(place, name), f"{name}.yaml")
+        process = start(place, name, *flags)
+        wait_for_lines(place.path / name / "metrics.jsonl", 2)  # the evaluation follows
+        process.send_signal(signal.SIGTERM)
+        _, message = process.communicate(timeout=60)
+        require(process.returncode == INTERRUPTED, f"{what}: exit code {process.returncode}: {message}")
+        require("interrupted after step 2 of 4 in its evaluation; a checkpoint was written" in message, f"{what}: {message}")
+        place.run_well("train", f"{name}.yaml", "--quiet", *flags, "--resume")
+        require_same_run(place.path / name, reference, f"terminated in an evaluation ({what}) and resumed")
+
+
 def check_damage(place):
     """The newest checkpoint is damaged: the one before it is taken, and the end is the same."""
     reference = train(place, "intact")
@@ -344,7 +425,8 @@ def check_damage(place):
     (newest / "tensors.safetensors").write_bytes(bytes(content))
     process = place.run("train", "damaged.yaml", "--quiet", "--resume")
     require(process.returncode == 0, process.stderr)
-    require(f"{newest.name} is damaged" in process.stderr, f"the damage is reported: {process.stderr}")
+    require(f"{newest.name} can't be used" in process.stderr, f"the damage is reported: {process.stderr}")
+    require((run / f"bad-{newest.name}").is_dir(), "the damaged checkpoint is kept under another name")
     require_same_run(run, reference, "resumed from the checkpoint before")
 
 
@@ -361,8 +443,10 @@ def check_early_stop(place):
 
 
 CHECKS = {"moelora": check_moelora, "per_layer": check_per_layer, "lora": check_lora, "uniform": check_uniform, "molora": check_molora,
-          "task prompt": check_task_prompt, "made of runs": check_made_of_runs, "full": check_full, "adapt": check_adapt, "compare": check_compare,
+          "task prompt": check_task_prompt, "made of runs": check_made_of_runs, "full": check_full, "base of full": check_full_base,
+          "adapt": check_adapt, "compare": check_compare, "other data": check_other_data, "demo": check_demo,
           "generated scores": check_generated_scores, "same seed": check_same_seed, "kill": check_kill, "terminate": check_terminate,
+          "end of an evaluation": check_terminate_in_evaluation,
           "damage": check_damage, "early stop": check_early_stop}
 
 

@@ -30,12 +30,13 @@ Result made() {
                           .score = 0.5,
                           .rows = {{.right = 1, .wrong = 1, .missed = 1}, {}},
                           .groups = {0, 1}});
-  result.tasks.push_back(
-      {.task = "labels",
-       .metric = "macro_f1",
-       .score = 1.0 / 3,
-       .rows = {{.score = 1, .gold = "x", .answered = "x"}, {.gold = "y", .answered = "x"}, {.gold = "y"}},
-       .groups = {0, 0, 1}});
+  result.tasks.push_back({.task = "labels",
+                          .metric = "macro_f1",
+                          .score = 1.0 / 3,
+                          .rows = {{.score = 1, .gold = "x", .answered = "x", .listed = true},
+                                   {.gold = "y", .answered = "x"},
+                                   {.gold = "y"}},
+                          .groups = {0, 0, 1}});
   result.tasks.push_back({.task = "text",
                           .metric = "rouge_l",
                           .score = 0.3,

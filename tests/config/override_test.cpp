@@ -64,7 +64,7 @@ TEST(Override, ErrorsNameTheFlag) {
       {"--train.seed=x", "--train.seed: wrong type for `train.seed` (found `x`; expected an integer of at least 0)"},
       {"--train.seed=",
        "--train.seed: wrong type for `train.seed` (found the text \"\"; expected an integer of at least 0)"},
-      {"--train.epochs=-1", "--train.epochs: `train.epochs` is out of range (found -1; expected > 0)"},
+      {"--train.epochs=-1", "--train.epochs: `train.epochs` is out of range (found -1; expected > 0 and <= 1000000)"},
       {"--adapter.method=dora",
        "--adapter.method: unknown value for `adapter.method` (found `dora`; expected one of moelora, "
        "lora, uniform, full); did you mean `lora`?"},

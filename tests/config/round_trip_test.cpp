@@ -20,7 +20,7 @@ class Draw {
   bool flag() { return below(2) == 1; }
   int64_t integer(int64_t least) {
     return flag() ? least + static_cast<int64_t>(below(1000))
-                  : std::max(least, static_cast<int64_t>(random_.next_u64() >> 1));
+                  : std::max(least, static_cast<int64_t>(below(1'000'000'001)));
   }
   double positive() { return std::exp(60 * (random_.uniform() - 0.5)); }
   double fraction() { return random_.uniform(); }
@@ -90,7 +90,7 @@ RunConfig drawn(uint64_t seed) {
   config.adapter.init_a = draw.choice<InitA>();
   config.adapter.gate = {draw.choice<GateScope>(), draw.choice<GateNormalise>(),
                          1 + static_cast<int64_t>(draw.below(500))};
-  config.train = {.epochs = draw.positive(),
+  config.train = {.epochs = std::min(draw.positive(), 1e6),
                   .max_steps = draw.integer(0),
                   .batch_size = draw.integer(1),
                   .tokens_per_batch = draw.integer(100002),

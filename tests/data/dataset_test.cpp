@@ -89,6 +89,21 @@ TEST_F(Datasets, TheHashFollowsContentsAndNotThePlace) {
   EXPECT_NE(load("d").hash, load("g").hash) << "the directory gives the rows their task";
 }
 
+TEST_F(Datasets, TheHashFollowsTheOrderOfATasksSources) {
+  const std::string one = write("one.jsonl", qa("1", "x", R"("task": "t")")), two = write("two.jsonl", qa("2", "x", R"("task": "t")"));
+  config_.sources = {{.path = one, .split = "train"}, {.path = two, .split = "train"}};
+  const Dataset forward = load("");
+  std::swap(config_.sources[0], config_.sources[1]);
+  const Dataset backward = load("");
+  EXPECT_NE(forward.hash, backward.hash) << "the rows come in another order, so the run is another";
+}
+
+TEST_F(Datasets, SettingsOfATaskWithoutRowsMayBeAllowed) {
+  write("d/alpha/train.jsonl", qa("1", "x"));
+  tasks_["beta"];
+  EXPECT_THAT(load("d", {.allow_unused_settings = true}).task_names(), ElementsAre("alpha"));
+}
+
 TEST_F(Datasets, LicencesOfRowsAndOfTheDirectoryAreRecorded) {
   write("d/LICENSE", "\n# Public domain\nmore\n");
   write("d/t/train.jsonl", qa("1", "x"));
@@ -162,7 +177,7 @@ TEST_F(Datasets, MissingSplitsAndUnknownTasksAreErrors) {
 }
 
 TEST_F(Datasets, TaskNamesCannotLeadOutOfADirectory) {
-  for (const char* name : {"../x", "a/b", ".hidden", "-rf", "a b", "a:b", "a\\\\b"}) {
+  for (const char* name : {"mean", "../x", "a/b", ".hidden", "-rf", "a b", "a:b", "a\\\\b"}) {
     write("d/train.jsonl", qa("1", "x", std::string(R"("task": ")") + name + "\""));
     EXPECT_THAT(failure("d"), AllOf(HasSubstr("train.jsonl:1"), HasSubstr("task's name"))) << name;
   }

@@ -40,7 +40,7 @@ TEST(Packing, OneSampleIsLaidOutAsDocumented) {
 
 TEST(Packing, ATextWithoutPromptPredictsAllButItsFirstToken) {
   const EncodedRows rows = made_encoded({{0, 0, 4}}, 1);
-  const PackedBatch batch = pack_all(rows, {}).packs.at(0);
+  const PackedBatch batch = pack_range(rows, 0, rows.size(), {}).packs.at(0);
   EXPECT_THAT(batch.ids, ElementsAre(0, 1, 2));
   EXPECT_THAT(batch.supervised_rows, ElementsAre(0, 1, 2));
   EXPECT_THAT(batch.targets, ElementsAre(1, 2, 3));
@@ -110,7 +110,7 @@ TEST(Packing, WeightsFollowTheNormalisation) {
   // Task 0: answers of 1 and 3 tokens; task 1: one of 4. Task 2 is absent.
   const EncodedRows rows = made_encoded({{0, 5, 1}, {0, 5, 3}, {1, 5, 4}}, 3);
   const auto weight_of_samples = [&](LossNormalisation normalisation) {
-    const StepBatches step = pack_all(rows, {.normalisation = normalisation});
+    const StepBatches step = pack_range(rows, 0, rows.size(), {.normalisation = normalisation});
     std::vector<double> weights(3);
     for (size_t p = 0; p < step.packs.size(); ++p) {
       const PackedBatch& batch = step.packs[p];
@@ -123,7 +123,7 @@ TEST(Packing, WeightsFollowTheNormalisation) {
   EXPECT_THAT(weight_of_samples(LossNormalisation::kToken), ElementsAre(near(1.0 / 8), near(3.0 / 8), near(4.0 / 8)));
   EXPECT_THAT(weight_of_samples(LossNormalisation::kSample), ElementsAre(near(1.0 / 3), near(1.0 / 3), near(1.0 / 3)));
   EXPECT_THAT(weight_of_samples(LossNormalisation::kTask), ElementsAre(near(1.0 / 8), near(3.0 / 8), near(1.0 / 2)));
-  const StepBatches step = pack_all(rows, {.normalisation = LossNormalisation::kTask});
+  const StepBatches step = pack_range(rows, 0, rows.size(), {.normalisation = LossNormalisation::kTask});
   EXPECT_EQ(step.tasks[0].supervised_tokens, 4);
   EXPECT_EQ(step.tasks[0].samples, 2);
   EXPECT_NEAR(step.tasks[0].weight, 0.5, 1e-12);
@@ -135,7 +135,7 @@ TEST(Packing, WeightsFollowTheNormalisation) {
 TEST(Packing, FillsPacksByFallingLength) {
   // Inputs of 7, 6, 3, 2, 2 tokens into 10: (7, 3), (6, 2, 2).
   const EncodedRows rows = made_encoded({{0, 2, 1}, {0, 6, 1}, {0, 3, 1}, {0, 7, 1}, {0, 2, 1}}, 1);
-  const StepBatches step = pack_all(rows, {.tokens_per_batch = 10});
+  const StepBatches step = pack_range(rows, 0, rows.size(), {.tokens_per_batch = 10});
   EXPECT_THAT(step.pack_samples, ElementsAre(ElementsAre(3, 2), ElementsAre(1, 0, 4)));
 }
 

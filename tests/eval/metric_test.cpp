@@ -121,6 +121,19 @@ TEST(MacroF1, AListedClassPredictedButNeverGoldPullsTheMeanDown) {
   EXPECT_DOUBLE_EQ(metric->result().score, (2.0 / 3 + 0) / 2);
 }
 
+TEST(MacroF1, AnAnswerOffItsRowsListIsAFalsePositiveOfTheClassWhereItIsGoldInAnotherRow) {
+  const auto metric = make_metric("macro_f1", {});
+  EXPECT_TRUE(metric->add(row("A", {"A", "B"}), "C").off_list);
+  metric->add(row("C", {"B", "C"}), "C");
+  metric->add(row("A", {"A", "B"}), "Z");
+  // f1_score(["A", "C", "A"], ["C", "C", "Z"], labels=["A", "C"], average="macro", zero_division=0): A 0, C 2/3.
+  const MetricResult result = metric->result();
+  EXPECT_DOUBLE_EQ(result.score, 1.0 / 3);
+  EXPECT_EQ(result.off_list, 1);
+  EXPECT_THAT(result.confusion_columns, ElementsAre("A", "C", "(off list)", "(malformed)"));
+  EXPECT_THAT(result.confusion, ElementsAre(ElementsAre(0, 1, 1, 0), ElementsAre(0, 1, 0, 0)));
+}
+
 TEST(Accuracy, IsTheShareOfRightRowsAndPrecisionThatOfAnsweredOnes) {
   const auto metric = make_metric("accuracy", {});
   const std::vector<std::string> choices = {"yes", "no"};
@@ -264,6 +277,20 @@ TEST(Rescore, GivesTheMetricsOwnScoreOfTheSameRowsAndOfRepeatedOnes) {
     EXPECT_EQ(rescore(name, rows, std::vector<int64_t>(5, 0)), 0) << name;
   }
   EXPECT_THROW(rescore("macro_f2", {}, {}), Error);
+}
+
+TEST(Rescore, CountsAnAnswerOffItsRowsListWhereItIsAnotherRowsGold) {
+  const std::vector<EvalRow> rows = {{.id = "0", .gold = "red", .choices = {"red", "green"}},
+                                     {.id = "1", .gold = "blue", .choices = {"blue", "red"}}};
+  for (const std::vector<int64_t>& counts : {std::vector<int64_t>{1, 1}, {2, 1}, {1, 0}}) {
+    const std::unique_ptr<Metric> metric = make_metric("macro_f1", {});
+    std::vector<RowScore> scores;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      scores.push_back(make_metric("macro_f1", {})->add(rows[i], "blue"));
+      for (int64_t k = 0; k < counts[i]; ++k) metric->add(rows[i], "blue");
+    }
+    EXPECT_NEAR(rescore("macro_f1", scores, counts), metric->result().score, 1e-12);
+  }
 }
 
 }  // namespace

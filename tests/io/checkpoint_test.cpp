@@ -123,6 +123,39 @@ TEST(CheckpointDamage, WhereNoneVerifiesAllAreReported) {
   EXPECT_EQ(newest.bad[0].dir, run / "checkpoint-2");
 }
 
+TEST(CheckpointDamage, WhatCantBeReadForNowIsAnErrorAndNoDamage) {
+  const TestDirectory run;
+  save_checkpoint(run.path(), small_checkpoint(1));
+  save_checkpoint(run.path(), small_checkpoint(2));
+  for (const char* file : kFiles) {
+    const std::string good = read_text(run.path() / "checkpoint-2" / file);
+    std::filesystem::remove(run.path() / "checkpoint-2" / file);
+    std::filesystem::create_symlink(file, run.path() / "checkpoint-2" / file);  // ELOOP, as EACCES or EIO would be
+    try {
+      newest_valid_checkpoint(run.path());
+      ADD_FAILURE() << file << ": passed over";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kIo) << error.what();
+    }
+    std::filesystem::remove(run.path() / "checkpoint-2" / file);
+    write_text(run.path() / "checkpoint-2" / file, good);
+  }
+  EXPECT_EQ(newest_valid_checkpoint(run.path()).checkpoint->step, 2);
+}
+
+TEST(CheckpointDamage, WhatIsSetAsideIsKeptAndNoCheckpointAnyMore) {
+  const TestDirectory run;
+  for (int i = 0; i < 2; ++i) {
+    save_checkpoint(run.path(), small_checkpoint(7));
+    const auto aside = set_aside_checkpoint(run / "checkpoint-7");
+    EXPECT_EQ(aside, run / (i == 0 ? "bad-checkpoint-7" : "bad-checkpoint-7-2"));
+    EXPECT_NO_THROW(read_text(aside / "state.json"));
+  }
+  const NewestCheckpoint newest = newest_valid_checkpoint(run.path());
+  EXPECT_FALSE(newest.checkpoint);
+  EXPECT_TRUE(newest.bad.empty());
+}
+
 std::vector<int64_t> steps_left(const TestDirectory& run) {
   std::vector<int64_t> steps;
   for (int64_t step = 0; step < 20; ++step) {

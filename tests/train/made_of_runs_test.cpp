@@ -115,7 +115,8 @@ TEST(MadeOfRuns, LoraHubIsNoWorseThanTheBaseByItsOwnObjective) {
   RunOf plain(Method::kLora);
   plain.config.data = made.config.data;
   const RunSetup setup = plain.setup();
-  const data::StepBatches dev = data::pack_all(*setup.dev_rows, {.tokens_per_batch = 4096});
+  const data::StepBatches dev =
+      data::pack_range(*setup.dev_rows, 0, setup.dev_rows->size(), {.tokens_per_batch = 4096});
   const StepLoss base = loss_of(setup.model, dev);  // B is 0
   for (size_t t = 0; t < 2; ++t) {
     const std::string task = t == 0 ? "colour" : "echo";

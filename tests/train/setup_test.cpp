@@ -12,9 +12,9 @@ namespace {
 using moelora::testing::MadeRun;
 
 TEST(Identity, NamesWhatDiffers) {
-  const Identity own{.base = "1", .tokenizer = "2", .chat_template = "3", .data = "4", .config = "5"};
+  const Identity own{.base = "1", .shape = "6", .tokenizer = "2", .special_tokens = "7", .chat_template = "3", .data = "4", .config = "5"};
   own.require_same(own.to_json(), "checkpoint-1");
-  for (const char* part : {"base", "tokenizer", "template", "data", "config"}) {
+  for (const char* part : {"base", "shape", "tokenizer", "special tokens", "template", "data", "config"}) {
     nlohmann::json stored = own.to_json();
     stored[part] = "other";
     try {
@@ -44,13 +44,103 @@ TEST(Identity, IsThatOfWhatIsComputedNotOfWhereItLies) {
   EXPECT_NE(identity_of(made.config).to_json()["data"], own["data"]);
 }
 
+/// Every message of what prepare_data throws; empty where it throws nothing.
+std::string problems_of(const config::RunConfig& config) {
+  try {
+    prepare_data(config);
+  } catch (const ErrorList& list) {
+    std::string text;
+    for (const Error& error : list.errors()) text += std::string(error.what()) + "\n";
+    return text;
+  }
+  return "";
+}
+
+TEST(PrepareData, NamesEveryMistakeBetweenConfigurationDataAndModelAtOnce) {
+  MadeRun made;
+  made.config.tasks["colour"].metric = "macro_f2";
+  made.config.tasks["echo"].metric = "rouge_x";
+  made.config.adapter.targets = {"q_prj"};
+  made.config.eval.best = "color";
+  EXPECT_THAT(problems_of(made.config), ::testing::AllOf(::testing::HasSubstr("tasks.colour.metric: unknown metric `macro_f2`"),
+                                                         ::testing::HasSubstr("tasks.echo.metric: unknown metric `rouge_x`"),
+                                                         ::testing::HasSubstr("q_prj"), ::testing::HasSubstr("did you mean `colour`?")));
+}
+
+TEST(PrepareData, RefusesRowsBeyondTheModelsContextByFileAndLine) {
+  MadeRun made;
+  made.config.data.max_length = 400;
+  test::write_file(made.directory.path() / "data/echo/train.jsonl",
+                   "{\"input\": \"a\", \"target\": \"b\"}\n{\"input\": \"" + std::string(200, '~') + "\", \"target\": \"b\"}\n");
+  EXPECT_THAT(problems_of(made.config), ::testing::AllOf(::testing::HasSubstr("echo/train.jsonl:2: the row is longer than the model's context"),
+                                                         ::testing::HasSubstr("at most 129"),
+                                                         ::testing::Not(::testing::HasSubstr("train.jsonl:1"))));
+}
+
+TEST(PrepareData, RefusesTokensThatTheModelDoesNotHaveByFileAndLine) {
+  MadeRun made;
+  const std::filesystem::path model = made.directory.path() / "model";
+  std::filesystem::copy(made.config.model, model, std::filesystem::copy_options::recursive);
+  nlohmann::json config = nlohmann::json::parse(test::read_file(model / "config.json"));
+  config["vocab_size"] = 40;
+  test::write_file(model / "config.json", config.dump());
+  made.config.model = model.string();
+  EXPECT_THAT(problems_of(made.config), ::testing::AllOf(::testing::HasSubstr("colour/train.jsonl:1: the row has a token that the model doesn't"),
+                                                         ::testing::HasSubstr("less than 40")));
+}
+
+TEST(PrepareData, RefusesWhatCanNotBeScoredWhereDevAnswersAreGenerated) {
+  MadeRun made;  // its rows have no task_type
+  EXPECT_EQ(problems_of(made.config), "");
+  made.config.eval.generate = true;
+  EXPECT_THAT(problems_of(made.config), ::testing::AllOf(::testing::HasSubstr("tasks.colour.metric: no metric is known"),
+                                                         ::testing::HasSubstr("tasks.echo.metric: no metric is known")));
+  made.config.tasks["colour"].metric = "exact_match";
+  made.config.tasks["echo"].metric = "micro_f1_events";
+  EXPECT_THAT(problems_of(made.config), ::testing::HasSubstr("echo/dev.jsonl:1"));
+}
+
+TEST(PrepareData, WarnsOfTestRowsThatCanNotBeScored) {
+  MadeRun made;
+  test::write_file(made.directory.path() / "data/echo/test.jsonl", "{\"input\": \"test\", \"target\": \"b\"}\n");
+  EXPECT_THAT(prepare_data(made.config).dataset.warnings, ::testing::Contains(::testing::HasSubstr("--metric echo=METRIC")));
+}
+
+TEST(PrepareData, DoesNotTakeATaskWhoseDevRowsAreAllDroppedForTheBest) {
+  MadeRun made;
+  made.config.tasks["echo"].overflow = config::Overflow::kDrop;
+  test::write_file(made.directory.path() / "data/echo/dev.jsonl", "{\"input\": \"" + std::string(200, '~') + "\", \"target\": \"b\"}\n");
+  made.config.eval.best = "echo";
+  EXPECT_THAT(problems_of(made.config), ::testing::HasSubstr("eval.best: no task of that name has dev rows that fit"));
+}
+
+TEST(Identity, FollowsWhatConfigJsonAndTheSpecialTokensSay) {
+  MadeRun made;
+  const std::filesystem::path model = made.directory.path() / "model";
+  std::filesystem::copy(made.config.model, model, std::filesystem::copy_options::recursive);
+  made.config.model = model.string();
+  const nlohmann::json own = identity_of(made.config).to_json();
+  nlohmann::json config = nlohmann::json::parse(test::read_file(model / "config.json"));
+  config["transformers_version"] = "other";
+  test::write_file(model / "config.json", config.dump());
+  EXPECT_EQ(identity_of(made.config).to_json(), own);
+  config["rms_norm_eps"] = 0.5;
+  test::write_file(model / "config.json", config.dump());
+  EXPECT_NE(identity_of(made.config).to_json()["shape"], own["shape"]);
+  nlohmann::json tokens = nlohmann::json::parse(test::read_file(model / "tokenizer_config.json"));
+  tokens["pad_token"] = tokens["eos_token"];
+  tokens["unk_token"] = tokens["eos_token"];
+  test::write_file(model / "tokenizer_config.json", tokens.dump());
+  EXPECT_NE(identity_of(made.config).to_json()["special tokens"], own["special tokens"]);
+}
+
 TEST(PrepareData, KnowsTheTasksThatCanBeBest) {
   MadeRun made;
   std::filesystem::remove(made.directory.path() / "data/echo/dev.jsonl");
   made.config.eval.best = "colour";
   prepare_data(made.config);
   made.config.eval.best = "echo";
-  EXPECT_THROW(prepare_data(made.config), Error);
+  EXPECT_THROW(prepare_data(made.config), ErrorList);
   std::filesystem::remove(made.directory.path() / "data/colour/dev.jsonl");
   prepare_data(made.config);  // nothing is evaluated
 }

@@ -38,7 +38,8 @@ void read_messages(const simdjson::dom::object& object, Row& row) {
     std::string role = require_string(message, "role");
     if (role == "developer") role = "system";
     if (role != "system" && role != "user" && role != "assistant") {
-      throw RowProblem{place + " has an unsupported role", quoted_key(role), "system, developer, user or assistant"};
+      throw RowProblem{place + " has an unsupported role", "a role of " + std::to_string(role.size()) + " bytes",
+                       "system, developer, user or assistant"};
     }
     const auto calls = message["tool_calls"];
     if (!calls.error() && !calls.value_unsafe().is_null()) {

@@ -9,7 +9,8 @@ std::string role_of(const std::string& speaker, const std::string& place) {
   if (speaker == "human" || speaker == "user") return "user";
   if (speaker == "gpt" || speaker == "assistant") return "assistant";
   if (speaker == "system") return "system";
-  throw RowProblem{place + " has an unsupported speaker", quoted_key(speaker), "human, user, gpt, assistant or system"};
+  throw RowProblem{place + " has an unsupported speaker", "a speaker of " + std::to_string(speaker.size()) + " bytes",
+                   "human, user, gpt, assistant or system"};
 }
 
 }  // namespace

@@ -1,0 +1,108 @@
+#include "train/check_setup.h"
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/suggest.h"
+#include "eval/task_metrics.h"
+#include "train/plan.h"
+
+namespace moelora::train {
+namespace {
+
+constexpr size_t kMostRowErrors = 20;
+
+/// `eval.best` must name a task that is evaluated.
+void check_best(const RunSetup& setup, std::vector<Error>& errors) {
+  const std::string& best = setup.config.eval.best;
+  if (best == "mean" || setup.dev_rows->size() == 0) return;
+  std::vector<std::string> evaluated;
+  for (size_t t = 0; t < setup.dataset.tasks.size(); ++t) {
+    if (setup.dev_rows->stats()[t].samples > 0) evaluated.push_back(setup.dataset.tasks[t].name);
+  }
+  if (std::ranges::find(evaluated, best) != evaluated.end()) return;
+  errors.push_back(Error(ErrorKind::kConfig, {.where = "eval.best",
+                                              .problem = "no task of that name has dev rows that fit",
+                                              .found = best,
+                                              .expected = "mean, or one of " + list_names(evaluated),
+                                              .hint = did_you_mean(best, evaluated)}));
+}
+
+void check_metrics(RunSetup& setup, std::vector<Error>& errors) {
+  for (const data::Task& task : setup.dataset.tasks) {
+    if (task.settings.metric) {
+      try {
+        eval::parse_metric_specs(*task.settings.metric, "tasks." + task.name + ".metric");
+      } catch (const Error& error) {
+        errors.push_back(error);
+        continue;
+      }
+    }
+    for (const data::Split split : {data::Split::kDev, data::Split::kTest}) {
+      const bool needed = split == data::Split::kDev && setup.config.eval.generate;
+      if (split == data::Split::kDev && !needed) continue;
+      for (const Error& problem : eval::scoring_problems(task, split)) {
+        if (needed) {
+          errors.push_back(problem);
+        } else {
+          setup.dataset.warnings.push_back("the test rows of task " + task.name +
+                                           " can't be scored so: " + problem.what() +
+                                           "; `moelora eval` will need --metric " + task.name + "=METRIC");
+        }
+      }
+    }
+  }
+}
+
+void check_targets(const RunSetup& setup, std::vector<Error>& errors) {
+  try {
+    plan_model(setup.config, setup.base.shape, static_cast<int64_t>(setup.dataset.tasks.size()));
+  } catch (const Error& error) {
+    errors.push_back(error);
+  }
+}
+
+void check_rows(const RunSetup& setup, data::Split split, const data::EncodedRows& rows, std::vector<Error>& errors) {
+  const nn::ModelConfig& shape = setup.base.shape;
+  size_t found = 0;
+  for (int64_t i = 0; i < rows.size() && found < kMostRowErrors; ++i) {
+    const auto where = [&] { return setup.dataset.tasks[rows.task(i)].of(split)[rows.row(i)].where(); };
+    const std::span<const int32_t> ids = rows.ids(i);
+    const int64_t positions = static_cast<int64_t>(ids.size()) - 1;  // the last token is predicted only
+    const int32_t largest = *std::ranges::max_element(ids);
+    if (positions > shape.max_positions) {
+      errors.push_back(
+          Error(ErrorKind::kData, {.where = where(),
+                                   .problem = "the row is longer than the model's context",
+                                   .found = std::to_string(ids.size()) + " tokens with the end token",
+                                   .expected = "at most " + std::to_string(shape.max_positions + 1),
+                                   .hint = "set data.max_length: " + std::to_string(shape.max_positions + 1)}));
+      ++found;
+    } else if (largest >= shape.vocab_size) {
+      errors.push_back(
+          Error(ErrorKind::kData,
+                {.where = where(),
+                 .problem = "the row has a token that the model doesn't: its tokenizer has ids beyond its vocab_size",
+                 .found = "id " + std::to_string(largest),
+                 .expected = "less than " + std::to_string(shape.vocab_size)}));
+      ++found;
+    }
+  }
+}
+
+}  // namespace
+
+void check_setup(RunSetup& setup) {
+  std::vector<Error> errors;
+  check_best(setup, errors);
+  check_metrics(setup, errors);
+  check_targets(setup, errors);
+  check_rows(setup, data::Split::kTrain, *setup.train_rows, errors);
+  check_rows(setup, data::Split::kDev, *setup.dev_rows, errors);
+  if (!errors.empty()) throw ErrorList(std::move(errors));
+}
+
+}  // namespace moelora::train
