@@ -22,7 +22,7 @@
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/supervised_cross_entropy.h"
-#include "kernels/swiglu.h"
+#include "kernels/glu.h"
 
 namespace moelora::kernels {
 namespace {
@@ -65,7 +65,7 @@ void add_rms_norm_both_ways(benchmark::State& state) {
   const at::Tensor x = leaf({kRows, kHidden}, dtype(state)), residual = leaf({kRows, kHidden}, dtype(state));
   const at::Tensor weight = leaf({kHidden}, dtype(state)).detach(), dy = leaf({kRows, kHidden}, dtype(state)).detach();
   for (auto _ : state) {
-    const auto [y, sum] = add_rms_norm(x, residual, weight, 1e-6);
+    const auto [y, sum] = add_rms_norm(x, residual, weight, {1e-6});
     benchmark::DoNotOptimize(torch::autograd::grad({y, sum}, {x, residual}, {dy, dy}));
   }
   report_bytes(state, 8.0 * x.nbytes());  // reads x, residual; writes y, sum; backward reads dy, dsum, sum, writes dx

@@ -63,22 +63,24 @@ struct Passes {
   using C = Compute<E>;
 
   /// sum = x + residual where residual is given (sum then too), else x alone; y = normalised * weight; rstd [rows]
-  /// where given.
+  /// where given. unit_offset: y = normalised * (1 + weight), rounded once.
   void (*rms_norm_forward)(const E* x, const E* residual, const E* weight, E* sum, E* y, C* rstd, int64_t rows,
-                           int64_t width, double eps);
+                           int64_t width, double eps, bool unit_offset);
   /// dx of the normalised input x, plus dsum where given; dweight [width] is added to where given. With dy null: dx =
   /// dsum.
   void (*rms_norm_backward)(const E* dy, const E* dsum, const E* x, const E* weight, const C* rstd, E* dx, C* dweight,
-                            int64_t rows, int64_t width);
+                            int64_t rows, int64_t width, bool unit_offset);
 
-  /// sign +1 rotates, -1 rotates back. cos, sin [rows, half]; out contiguous [rows, heads, size].
+  /// sign +1 rotates, -1 rotates back. cos, sin [rows, half]; out contiguous [rows, heads, size]. pairs: dimension 2 d
+  /// turns with 2 d + 1, else d with d + half.
   void (*rope)(const E* x, int64_t row_stride, int64_t head_stride, const C* cos, const C* sin, E* out, int64_t rows,
-               int64_t heads, int64_t size, int64_t half, int sign);
+               int64_t heads, int64_t size, int64_t half, int sign, bool pairs);
 
-  void (*swiglu_forward)(const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* y, int64_t rows,
-                         int64_t width);
-  void (*swiglu_backward)(const E* dy, const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* dgate,
-                          E* dup, int64_t rows, int64_t width);
+  /// gelu: GeGLU, else SwiGLU.
+  void (*glu_forward)(const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* y, int64_t rows,
+                      int64_t width, bool gelu);
+  void (*glu_backward)(const E* dy, const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* dgate,
+                       E* dup, int64_t rows, int64_t width, bool gelu);
 
   void (*row_scale_forward)(const E* z, const C* m, E* y, int64_t count);
   void (*row_scale_backward)(const E* dy, const E* z, const C* m, E* dz, C* dm, int64_t count);

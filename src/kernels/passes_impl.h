@@ -6,9 +6,9 @@
 namespace moelora::kernels {
 namespace {
 
-template <class E>
-void rms_norm_forward(const E* x, const E* residual, const E* weight, E* sum, E* y, Compute<E>* rstd, int64_t rows,
-                      int64_t width, double eps) {
+template <class E, bool kUnitOffset>
+void rms_norm_forward_of(const E* x, const E* residual, const E* weight, E* sum, E* y, Compute<E>* rstd, int64_t rows,
+                         int64_t width, double eps) {
   using C = Compute<E>;
   constexpr int64_t kStep = kLanes<C>;
   for (int64_t row = 0; row < rows; ++row, x += width, y += width) {
@@ -30,31 +30,40 @@ void rms_norm_forward(const E* x, const E* residual, const E* weight, E* sum, E*
     if (rstd != nullptr) rstd[row] = inverse;
     const E* from = residual != nullptr ? sum : x;
     for (int64_t i = 0; i < width; i += kStep) {
-      const Vec<C> normed = rounded_to<E>(load_up_to(from + i, width - i) * inverse);
-      store_up_to(y + i, normed * load_up_to(weight + i, width - i), width - i);
+      const Vec<C> normed = load_up_to(from + i, width - i) * inverse, scale = load_up_to(weight + i, width - i);
+      store_up_to(y + i, kUnitOffset ? normed * (1 + scale) : rounded_to<E>(normed) * scale, width - i);
     }
     if (residual != nullptr) residual += width, sum += width;
   }
 }
 
-// With n = x * rstd and g = dy * weight: dx = rstd * (g - n * mean(g * n)), dweight = sum over rows of dy * n.
+template <class E>
+void rms_norm_forward(const E* x, const E* residual, const E* weight, E* sum, E* y, Compute<E>* rstd, int64_t rows,
+                      int64_t width, double eps, bool unit_offset) {
+  const auto forward = unit_offset ? rms_norm_forward_of<E, true> : rms_norm_forward_of<E, false>;
+  forward(x, residual, weight, sum, y, rstd, rows, width, eps);
+}
+
+// With n = x * rstd and g = dy * weight (1 + weight with a unit offset): dx = rstd * (g - n * mean(g * n)), dweight =
+// sum over rows of dy * n.
 template <class E>
 void rms_norm_backward(const E* dy, const E* dsum, const E* x, const E* weight, const Compute<E>* rstd, E* dx,
-                       Compute<E>* dweight, int64_t rows, int64_t width) {
+                       Compute<E>* dweight, int64_t rows, int64_t width, bool unit_offset) {
   using C = Compute<E>;
   constexpr int64_t kStep = kLanes<C>;
+  const C offset = unit_offset ? 1 : 0;
   for (int64_t row = 0; row < rows; ++row, x += width, dy += width, dx += width) {
     const C inverse = rstd[row];
     Vec<C> dots[2] = {};
     for (int64_t i = 0; i < width; i += kStep) {
       const Vec<C> d = load_up_to(dy + i, width - i), v = load_up_to(x + i, width - i);
-      dots[(i / kStep) % 2] += d * load_up_to(weight + i, width - i) * v;
+      dots[(i / kStep) % 2] += d * (load_up_to(weight + i, width - i) + offset) * v;
       if (dweight != nullptr)
         store_up_to(dweight + i, load_up_to(dweight + i, width - i) + d * (v * inverse), width - i);
     }
     const C mean = sum_of<C>(dots[0] + dots[1]) * inverse * inverse / static_cast<C>(width);
     for (int64_t i = 0; i < width; i += kStep) {
-      const Vec<C> g = load_up_to(dy + i, width - i) * load_up_to(weight + i, width - i);
+      const Vec<C> g = load_up_to(dy + i, width - i) * (load_up_to(weight + i, width - i) + offset);
       Vec<C> d = inverse * (g - load_up_to(x + i, width - i) * mean);
       if (dsum != nullptr) d += load_up_to(dsum + i, width - i);
       store_up_to(dx + i, d, width - i);
@@ -63,20 +72,32 @@ void rms_norm_backward(const E* dy, const E* dsum, const E* x, const E* weight, 
   }
 }
 
-template <class E>
-void rope(const E* x, int64_t row_stride, int64_t head_stride, const Compute<E>* cos, const Compute<E>* sin, E* out,
-          int64_t rows, int64_t heads, int64_t size, int64_t half, int sign) {
+template <class E, bool kPairs>
+void rope_of(const E* x, int64_t row_stride, int64_t head_stride, const Compute<E>* cos, const Compute<E>* sin, E* out,
+             int64_t rows, int64_t heads, int64_t size, int64_t half, int sign) {
   using C = Compute<E>;
-  constexpr int64_t kStep = kLanes<C>;
+  constexpr int kStep = kLanes<C>;
+  constexpr std::make_integer_sequence<int, kStep> kAll;
   for (int64_t row = 0; row < rows; ++row, cos += half, sin += half) {
     for (int64_t head = 0; head < heads; ++head, out += size) {
       const E* from = x + row * row_stride + head * head_stride;
       for (int64_t i = 0; i < half; i += kStep) {
         const int64_t left = half - i;
         const Vec<C> c = load_up_to(cos + i, left), s = load_up_to(sin + i, left) * static_cast<C>(sign);
-        const Vec<C> low = load_up_to(from + i, left), high = load_up_to(from + half + i, left);
-        store_up_to(out + i, low * c - high * s, left);
-        store_up_to(out + half + i, high * c + low * s, left);
+        if constexpr (kPairs) {
+          const bool two = 2 * left > kStep;  // vectors of x that hold these pairs
+          const Vec<C> first = load_up_to(from + 2 * i, 2 * left);
+          const Vec<C> second = two ? load_up_to(from + 2 * i + kStep, 2 * left - kStep) : Vec<C>{};
+          const Vec<C> low = even_lanes(first, second, kAll), high = odd_lanes(first, second, kAll);
+          const Vec<C> turned_low = low * c - high * s, turned_high = high * c + low * s;
+          store_up_to(out + 2 * i, interleaved<0>(turned_low, turned_high, kAll), 2 * left);
+          if (two)
+            store_up_to(out + 2 * i + kStep, interleaved<kStep / 2>(turned_low, turned_high, kAll), 2 * left - kStep);
+        } else {
+          const Vec<C> low = load_up_to(from + i, left), high = load_up_to(from + half + i, left);
+          store_up_to(out + i, low * c - high * s, left);
+          store_up_to(out + half + i, high * c + low * s, left);
+        }
       }
       if (2 * half < size)
         std::memcpy(out + 2 * half, from + 2 * half, static_cast<size_t>(size - 2 * half) * sizeof(E));
@@ -85,32 +106,67 @@ void rope(const E* x, int64_t row_stride, int64_t head_stride, const Compute<E>*
 }
 
 template <class E>
-void swiglu_forward(const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* y, int64_t rows,
+void rope(const E* x, int64_t row_stride, int64_t head_stride, const Compute<E>* cos, const Compute<E>* sin, E* out,
+          int64_t rows, int64_t heads, int64_t size, int64_t half, int sign, bool pairs) {
+  const auto turn = pairs ? rope_of<E, true> : rope_of<E, false>;
+  turn(x, row_stride, head_stride, cos, sin, out, rows, heads, size, half, sign);
+}
+
+// Both activations are g * sigmoid(z(g)): z = g for silu; for gelu z = 2 sqrt(2 / pi) (g + 0.044715 g^3), since
+// (1 + tanh(u)) / 2 = sigmoid(2 u).
+constexpr double kGeluLinear = 1.5957691216057308;  // 2 sqrt(2 / pi)
+constexpr double kGeluCubic = kGeluLinear * 0.044715;
+
+template <class E, bool kGelu>
+void glu_forward_of(const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* y, int64_t rows,
                     int64_t width) {
   using C = Compute<E>;
   for (int64_t row = 0; row < rows; ++row, gate += gate_stride, up += up_stride, y += width) {
     for (int64_t i = 0; i < width; i += kLanes<C>) {
       const Vec<C> g = load_up_to(gate + i, width - i);
-      store_up_to(y + i, g / (1 + exp_of(-g)) * load_up_to(up + i, width - i), width - i);
+      Vec<C> z = g;
+      if constexpr (kGelu) z = g * (static_cast<C>(kGeluLinear) + g * g * static_cast<C>(kGeluCubic));
+      store_up_to(y + i, g / (1 + exp_of(-z)) * load_up_to(up + i, width - i), width - i);
     }
   }
 }
 
-// s = sigmoid(g): dgate = dy * up * s * (1 + g * (1 - s)), dup = dy * g * s.
 template <class E>
-void swiglu_backward(const E* dy, const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* dgate, E* dup,
+void glu_forward(const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* y, int64_t rows, int64_t width,
+                 bool gelu) {
+  const auto forward = gelu ? glu_forward_of<E, true> : glu_forward_of<E, false>;
+  forward(gate, gate_stride, up, up_stride, y, rows, width);
+}
+
+// s = sigmoid(z): dgate = dy * up * s * (1 + g * z' * (1 - s)), dup = dy * g * s.
+template <class E, bool kGelu>
+void glu_backward_of(const E* dy, const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* dgate, E* dup,
                      int64_t rows, int64_t width) {
   using C = Compute<E>;
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t i = 0; i < width; i += kLanes<C>) {
       const int64_t left = width - i;
       const Vec<C> g = load_up_to(gate + i, left), u = load_up_to(up + i, left), d = load_up_to(dy + i, left);
-      const Vec<C> s = 1 / (1 + exp_of(-g)), silu = g * s;
-      store_up_to(dup + i, d * silu, left);
-      store_up_to(dgate + i, d * u * (s + silu * (1 - s)), left);
+      Vec<C> z = g, bend = g;  // bend: g * z'
+      if constexpr (kGelu) {
+        // s is 0 or 1 to the last bit outside; the cubes stay finite.
+        const Vec<C> near = g > 32 ? splat<C>(32) : (g < -32 ? splat<C>(-32) : g), square = near * near;
+        z = near * (static_cast<C>(kGeluLinear) + square * static_cast<C>(kGeluCubic));
+        bend = near * (static_cast<C>(kGeluLinear) + square * static_cast<C>(3 * kGeluCubic));
+      }
+      const Vec<C> s = 1 / (1 + exp_of(-z));
+      store_up_to(dup + i, d * (g * s), left);
+      store_up_to(dgate + i, d * u * (s + bend * s * (1 - s)), left);
     }
     gate += gate_stride, up += up_stride, dy += width, dgate += width, dup += width;
   }
+}
+
+template <class E>
+void glu_backward(const E* dy, const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* dgate, E* dup,
+                  int64_t rows, int64_t width, bool gelu) {
+  const auto backward = gelu ? glu_backward_of<E, true> : glu_backward_of<E, false>;
+  backward(dy, gate, gate_stride, up, up_stride, dgate, dup, rows, width);
 }
 
 template <class E>

@@ -211,6 +211,20 @@ MOELORA_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
   if constexpr (kStride * 2 < kLanes<T>) transpose<T, kStride * 2>(rows);
 }
 
+/// The even and the odd lanes of a followed by b; and back: half of what a and b make by turns, from lane kFrom on.
+template <class V, int... kLane>
+MOELORA_INLINE V even_lanes(V a, V b, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(a, b, (2 * kLane)...);
+}
+template <class V, int... kLane>
+MOELORA_INLINE V odd_lanes(V a, V b, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(a, b, (2 * kLane + 1)...);
+}
+template <int kFrom, class V, int... kLane>
+MOELORA_INLINE V interleaved(V a, V b, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(a, b, (kFrom + kLane / 2 + kLane % 2 * static_cast<int>(sizeof...(kLane)))...);
+}
+
 /// The lane numbers 0, 1, 2, …
 MOELORA_INLINE Vec<int32_t> lane_numbers() {
   int32_t lanes[kLanes<int32_t>];

@@ -2,13 +2,17 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/scalar_tensor.h>
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 
 #include "core/error.h"
 #include "kernels/few_rows.h"
+#include "nn/layer_linears.h"
 #include "nn/recompute.h"
 
 namespace moelora::nn {
@@ -17,45 +21,53 @@ namespace {
 /// Takes weights by name and keeps the list of all of them.
 class Loader {
  public:
-  Loader(WeightSource& source, at::ScalarType dtype, std::vector<WeightPtr>& all) : source_(source), dtype_(dtype), all_(all) {}
+  Loader(const ModelConfig& config, WeightSource& source, at::ScalarType dtype, std::vector<WeightPtr>& all)
+      : config_(config), source_(source), dtype_(dtype), all_(all) {}
 
   WeightPtr weight(const std::string& name, const std::vector<int64_t>& shape) {
-    all_.push_back(std::make_shared<Weight>(name, source_.load(name, shape, dtype_)));
+    all_.push_back(std::make_shared<Weight>(name, source_.load(stored_name(config_, source_, name), shape, dtype_)));
     return all_.back();
   }
 
-  Member linear(const std::string& path, int64_t out, int64_t in, bool bias) {
-    const WeightPtr w = weight(path + ".weight", {out, in});
-    return {path, std::make_shared<PlainLinear>(w, bias ? weight(path + ".bias", {out}) : nullptr)};
+  /// A norm's weight, null where the family has no such norm.
+  WeightPtr norm(const std::string& prefix, const std::string& name, int64_t size) {
+    return name.empty() ? nullptr : weight(prefix + name + ".weight", {size});
+  }
+
+  std::unique_ptr<Projection> group(const std::vector<LinearShape>& shapes) {
+    std::vector<Member> members;
+    for (const LinearShape& shape : shapes) {
+      const WeightPtr w = weight(shape.path + ".weight", {shape.out, shape.in});
+      const WeightPtr b = shape.bias ? weight(shape.path + ".bias", {shape.out}) : nullptr;
+      members.push_back({shape.path, std::make_shared<PlainLinear>(w, b)});
+    }
+    return std::make_unique<BaseProjection>(std::move(members));
   }
 
  private:
+  const ModelConfig& config_;
   WeightSource& source_;
   at::ScalarType dtype_;
   std::vector<WeightPtr>& all_;
 };
 
-std::unique_ptr<Projection> group(std::vector<Member> members) { return std::make_unique<BaseProjection>(std::move(members)); }
-
 DecoderLayer load_layer(const ModelConfig& c, int64_t index, Loader& loader) {
-  const std::string prefix = "model.layers." + std::to_string(index) + ".";
-  const std::string attention = prefix + "self_attn.", mlp = prefix + "mlp.";
-  const int64_t q_size = c.heads * c.head_dim, kv_size = c.kv_heads * c.head_dim;
+  const std::string prefix = c.names.layers + "." + std::to_string(index) + ".";
+  const LayerLinears linears = layer_linears(c, index);
   DecoderLayer layer;
   layer.index = index;
-  layer.input_norm = loader.weight(prefix + "input_layernorm.weight", {c.hidden_size});
-  layer.qkv = group({loader.linear(attention + "q_proj", q_size, c.hidden_size, c.qkv_bias),
-                     loader.linear(attention + "k_proj", kv_size, c.hidden_size, c.qkv_bias),
-                     loader.linear(attention + "v_proj", kv_size, c.hidden_size, c.qkv_bias)});
+  layer.input_norm = loader.norm(prefix, c.names.input_norm, c.hidden_size);
+  layer.qkv = loader.group(linears.qkv);
   if (c.qk_norm) {
-    layer.q_norm = loader.weight(attention + "q_norm.weight", {c.head_dim});
-    layer.k_norm = loader.weight(attention + "k_norm.weight", {c.head_dim});
+    layer.q_norm = loader.norm(prefix, c.names.q_norm, c.head_dim);
+    layer.k_norm = loader.norm(prefix, c.names.k_norm, c.head_dim);
   }
-  layer.o = group({loader.linear(attention + "o_proj", c.hidden_size, q_size, c.o_bias)});
-  layer.post_attention_norm = loader.weight(prefix + "post_attention_layernorm.weight", {c.hidden_size});
-  layer.gate_up = group({loader.linear(mlp + "gate_proj", c.intermediate_size, c.hidden_size, c.mlp_bias),
-                         loader.linear(mlp + "up_proj", c.intermediate_size, c.hidden_size, c.mlp_bias)});
-  layer.down = group({loader.linear(mlp + "down_proj", c.hidden_size, c.intermediate_size, c.mlp_bias)});
+  layer.o = loader.group(linears.o);
+  layer.attention_output_norm = loader.norm(prefix, c.names.attention_output_norm, c.hidden_size);
+  layer.mlp_norm = loader.norm(prefix, c.names.mlp_norm, c.hidden_size);
+  layer.gate_up = loader.group(linears.gate_up);
+  layer.down = loader.group(linears.down);
+  layer.mlp_output_norm = loader.norm(prefix, c.names.mlp_output_norm, c.hidden_size);
   return layer;
 }
 
@@ -80,28 +92,51 @@ void check_rows(const Rows& rows, const ModelConfig& config) {
   }
 }
 
+/// Rows divided by their length.
+at::Tensor with_rows_of_length_one(const at::Tensor& matrix) {
+  return matrix.div(at::linalg_vector_norm(matrix, 2, /*dim=*/1, /*keepdim=*/true).clamp_min(1e-12));
+}
+
 }  // namespace
 
+std::string stored_name(const ModelConfig& config, const WeightSource& source, const std::string& name) {
+  if (source.contains(name)) return name;
+  for (const StoredPrefix& prefix : config.stored_prefixes) {
+    if (!name.starts_with(prefix.module)) continue;
+    const std::string stored = prefix.file + name.substr(prefix.module.size());
+    if (source.contains(stored)) return stored;
+  }
+  return name;
+}
+
 Decoder::Decoder(ModelConfig config, WeightSource& source, at::ScalarType dtype)
-    : config_(std::move(config)), dtype_(dtype), rope_(config_) {
-  Loader loader(source, dtype, weights_);
-  embedding_ = loader.weight("model.embed_tokens.weight", {config_.vocab_size, config_.hidden_size});
+    : config_(std::move(config)), dtype_(dtype), rope_(config_.rope, config_.head_dim) {
+  if (config_.local_rope) local_rope_.emplace(*config_.local_rope, config_.head_dim);
+  Loader loader(config_, source, dtype, weights_);
+  embedding_ = loader.weight(config_.names.embedding + ".weight", {config_.vocab_size, config_.hidden_size});
   for (int64_t i = 0; i < config_.layers; ++i) layers_.push_back(load_layer(config_, i, loader));
-  final_norm_ = loader.weight("model.norm.weight", {config_.hidden_size});
-  head_ = config_.tied_head ? embedding_ : loader.weight("lm_head.weight", {config_.vocab_size, config_.hidden_size});
+  final_norm_ = loader.norm("", config_.names.final_norm, config_.hidden_size);
+  head_ = config_.tied_head ? embedding_
+                            : loader.weight(config_.names.head + ".weight", {config_.vocab_size, config_.hidden_size});
+  if (config_.normalised_head) normalised_head_ = with_rows_of_length_one(head_->get());
 }
 
 at::Tensor Decoder::forward(const Rows& rows, AttentionState& attention, const RowContext* context,
                             const ForwardOptions& options) const {
   check_rows(rows, config_);
-  const auto [cos, sin] = rope_.at_positions(rows.positions, dtype_);
-  LayerInputs inputs{.cos = cos, .sin = sin, .attention = &attention, .context = context};
+  LayerInputs inputs{
+      .rotation = rope_.at_positions(rows.positions, dtype_), .attention = &attention, .context = context};
+  if (local_rope_) inputs.local_rotation = local_rope_->at_positions(rows.positions, dtype_);
   Stream stream{.residual = at::embedding(embedding_->get(), rows.ids)};
+  if (config_.scaled_embedding) {  // by the root as the compute dtype has it
+    stream.residual =
+        stream.residual.mul(at::scalar_tensor(std::sqrt(static_cast<double>(config_.hidden_size)), dtype_));
+  }
   for (const DecoderLayer& layer : layers_) {
     if (&layer == &layers_.back()) inputs.wanted_rows = options.wanted_rows;
     stream = forward_layer(layer, stream, inputs, options);
   }
-  return normalise(stream, *final_norm_, config_.norm_epsilon).first;
+  return normalise(config_, stream, *final_norm_).first;
 }
 
 Stream Decoder::forward_layer(const DecoderLayer& layer, const Stream& stream, const LayerInputs& inputs,
@@ -111,7 +146,8 @@ Stream Decoder::forward_layer(const DecoderLayer& layer, const Stream& stream, c
   std::vector<at::Tensor> tensors = {stream.residual};
   if (stream_size == 2) tensors.push_back(stream.delta);
   if (inputs.context) std::ranges::copy(inputs.context->differentiable(), std::back_inserter(tensors));
-  const auto segment = [this, &layer, inputs, stream_size](const std::vector<at::Tensor>& given) -> std::vector<at::Tensor> {
+  const auto segment = [this, &layer, inputs,
+                        stream_size](const std::vector<at::Tensor>& given) -> std::vector<at::Tensor> {
     LayerInputs again = inputs;
     std::unique_ptr<RowContext> context;
     if (inputs.context) {
@@ -125,9 +161,18 @@ Stream Decoder::forward_layer(const DecoderLayer& layer, const Stream& stream, c
   return {out[0], out[1]};
 }
 
+at::Tensor Decoder::head() const {
+  if (!config_.normalised_head) return head_->get();
+  return head_->trainable() ? with_rows_of_length_one(head_->get()) : normalised_head_;
+}
+
 at::Tensor Decoder::logits(const at::Tensor& hidden) const {
-  const at::Tensor head = head_->get();
-  return kernels::takes_few_rows(hidden, head) ? kernels::few_rows_linear(hidden, head, {}) : at::linear(hidden, head);
+  const at::Tensor matrix = head();
+  const at::Tensor logits = kernels::takes_few_rows(hidden, matrix) ? kernels::few_rows_linear(hidden, matrix, {})
+                                                                    : at::linear(hidden, matrix);
+  const double cap = config_.logit_softcap;
+  return cap > 0 ? logits.to(dtype_ == at::kDouble ? at::kDouble : at::kFloat).div(cap).tanh().mul(cap).to(dtype_)
+                 : logits;
 }
 
 void Decoder::for_each_projection(const std::function<void(std::unique_ptr<Projection>&)>& visit) {
@@ -138,6 +183,7 @@ void Decoder::for_each_projection(const std::function<void(std::unique_ptr<Proje
 
 void Decoder::make_trainable() {
   for (const WeightPtr& weight : weights_) weight->make_trainable();
+  normalised_head_.reset();
 }
 
 }  // namespace moelora::nn

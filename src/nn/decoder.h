@@ -1,11 +1,12 @@
-// The decoder-only transformer every supported family is an instance of. It knows nothing of adapters: they wrap its projections
-// from outside (adapters::attach), and what rows carry for them is an opaque RowContext.
+// The decoder-only transformer every supported family is an instance of. It knows nothing of adapters: they wrap its
+// projections from outside (adapters::attach), and what rows carry for them is an opaque RowContext.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,26 +26,32 @@ struct Rows {
 
 struct ForwardOptions {
   bool recompute = false;  // keep only each layer's input and compute the rest again in backward
-  /// [K] int64, ascending, of the rows whose hidden state is asked for (those whose next token is supervised, or is to be generated):
-  /// the last layer computes nothing else after its keys and values. Undefined: all.
+  /// [K] int64, ascending, of the rows whose hidden state is asked for (those whose next token is supervised, or is to
+  /// be generated): the last layer computes nothing else after its keys and values. Undefined: all.
   at::Tensor wanted_rows;
 };
+
+/// The name under which `source` has the decoder's tensor `name`: `name`, unless its files are of before transformers
+/// moved the family's modules.
+std::string stored_name(const ModelConfig& config, const WeightSource& source, const std::string& name);
 
 class Decoder {
  public:
   /// Takes every weight from `source` in `dtype` (kFloat, kBFloat16; kDouble in tests).
   Decoder(ModelConfig config, WeightSource& source, at::ScalarType dtype);
 
-  /// Hidden rows after the last norm, [T, hidden_size], or [K, hidden_size] of the wanted ones. Throws Error (kLimit) on a position beyond the model's context and
-  /// Error (kData) on a token id outside the vocabulary.
+  /// Hidden rows after the last norm, [T, hidden_size], or [K, hidden_size] of the wanted ones. Throws Error (kLimit)
+  /// on a position beyond the model's context and Error (kData) on a token id outside the vocabulary.
   at::Tensor forward(const Rows& rows, AttentionState& attention, const RowContext* context,
                      const ForwardOptions& options = {}) const;
 
-  /// Logits of hidden rows: [K, hidden_size] -> [K, vocab_size], in the compute dtype.
+  /// Logits of hidden rows, capped where the model caps them: [K, hidden_size] -> [K, vocab_size], in the compute
+  /// dtype.
   at::Tensor logits(const at::Tensor& hidden) const;
 
-  /// The head's weight [vocab_size, hidden_size] in the compute dtype (the embedding where they are tied).
-  at::Tensor head() const { return head_->get(); }
+  /// The head as hidden rows are multiplied with it, [vocab_size, hidden_size] in the compute dtype: the embedding
+  /// where they are tied, its rows of length 1 where the model normalises them. Differentiable where trainable.
+  at::Tensor head() const;
 
   const ModelConfig& config() const { return config_; }
   at::ScalarType dtype() const { return dtype_; }
@@ -65,10 +72,12 @@ class Decoder {
   ModelConfig config_;
   at::ScalarType dtype_;
   RopeTable rope_;
+  std::optional<RopeTable> local_rope_;
   WeightPtr embedding_;  // [vocab_size, hidden_size]
   std::vector<DecoderLayer> layers_;
-  WeightPtr final_norm_;  // [hidden_size]
-  WeightPtr head_;        // [vocab_size, hidden_size]
+  WeightPtr final_norm_;        // [hidden_size]
+  WeightPtr head_;              // [vocab_size, hidden_size]
+  at::Tensor normalised_head_;  // of a frozen head, where the model normalises it
   std::vector<WeightPtr> weights_;
 };
 

@@ -1,4 +1,5 @@
-// One block of the decoder: x + attention(norm(x)), then x + mlp(norm(x)); every linear is a slot that an adapter can wrap.
+// One block of the decoder: x + attention(norm(x)), then x + mlp(norm(x)), each with a norm on its result where the
+// family has one; every linear is a slot that an adapter can wrap.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,14 +10,15 @@
 #include "nn/attention_state.h"
 #include "nn/model_config.h"
 #include "nn/projection.h"
+#include "nn/rope_table.h"
 #include "nn/weight.h"
 
 namespace moelora::nn {
 
 /// What all layers of one forward pass share.
 struct LayerInputs {
-  at::Tensor cos;               // [T, head_dim / 2] float32
-  at::Tensor sin;               // [T, head_dim / 2] float32
+  Rotation rotation;
+  Rotation local_rotation;  // of the layers with a window
   AttentionState* attention = nullptr;
   const RowContext* context = nullptr;  // may be null
   at::Tensor wanted_rows;  // [K] int64: the only rows needed after attention (of the last layer); undefined: all
@@ -29,18 +31,20 @@ struct Stream {
 };
 
 /// {norm(residual + delta), residual + delta}.
-std::pair<at::Tensor, at::Tensor> normalise(const Stream& stream, const Weight& norm, double epsilon);
+std::pair<at::Tensor, at::Tensor> normalise(const ModelConfig& config, const Stream& stream, const Weight& norm);
 
 struct DecoderLayer {
   int64_t index = 0;
-  WeightPtr input_norm;           // [hidden_size]
-  WeightPtr post_attention_norm;  // [hidden_size]
-  WeightPtr q_norm;               // [head_dim], null without qk_norm
+  WeightPtr input_norm;             // [hidden_size]
+  WeightPtr attention_output_norm;  // [hidden_size] or null
+  WeightPtr mlp_norm;               // [hidden_size]
+  WeightPtr mlp_output_norm;        // [hidden_size] or null
+  WeightPtr q_norm;                 // [head_dim], null without qk_norm
   WeightPtr k_norm;
-  std::unique_ptr<Projection> qkv;      // q_proj, k_proj, v_proj
-  std::unique_ptr<Projection> o;        // o_proj
-  std::unique_ptr<Projection> gate_up;  // gate_proj, up_proj
-  std::unique_ptr<Projection> down;     // down_proj
+  std::unique_ptr<Projection> qkv;      // three members, or one that is all of them
+  std::unique_ptr<Projection> o;        // one
+  std::unique_ptr<Projection> gate_up;  // two members, or one that is both
+  std::unique_ptr<Projection> down;     // one
 
   /// The stream after this layer, of the wanted rows alone where some are named.
   Stream forward(const ModelConfig& config, const Stream& stream, const LayerInputs& inputs) const;
@@ -48,7 +52,7 @@ struct DecoderLayer {
  private:
   /// What the heads gather, before o_proj: [T, heads * head_dim].
   at::Tensor attention(const ModelConfig& config, const at::Tensor& x, const LayerInputs& inputs) const;
-  at::Tensor mlp(const at::Tensor& x, const RowContext* context) const;
+  at::Tensor mlp(const ModelConfig& config, const at::Tensor& x, const RowContext* context) const;
 };
 
 }  // namespace moelora::nn

@@ -2,7 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/ones.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
 #include "core/random.h"
@@ -10,7 +10,7 @@
 namespace moelora::nn {
 
 at::Tensor RandomWeights::load(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype) {
-  if (name.ends_with("norm.weight")) return at::ones(shape, dtype);
+  if (name.ends_with("norm.weight")) return at::full(shape, norm_, dtype);
   if (name.ends_with(".bias")) return at::zeros(shape, dtype);
   at::Tensor weight = at::empty(shape, at::kFloat);
   float* out = weight.data_ptr<float>();

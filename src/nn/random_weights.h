@@ -7,10 +7,11 @@
 
 namespace moelora::nn {
 
-/// Norms 1, biases 0, everything else N(0, deviation²), each a pure function of (seed, name, row, column).
+/// Norms 1 (or what is given: 0 for those that multiply by 1 + weight), biases 0, everything else N(0, deviation²),
+/// each a pure function of (seed, name, row, column).
 class RandomWeights : public WeightSource {
  public:
-  RandomWeights(uint64_t seed, double deviation) : seed_(seed), deviation_(deviation) {}
+  RandomWeights(uint64_t seed, double deviation, double norm = 1) : seed_(seed), deviation_(deviation), norm_(norm) {}
 
   bool contains(const std::string&) const override { return true; }
   at::Tensor load(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype) override;
@@ -18,6 +19,7 @@ class RandomWeights : public WeightSource {
  private:
   uint64_t seed_;
   double deviation_;
+  double norm_;
 };
 
 }  // namespace moelora::nn

@@ -3,21 +3,25 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <utility>
-
 #include "nn/model_config.h"
 
 namespace moelora::nn {
 
+struct Rotation {
+  at::Tensor cos;  // [T, rotated / 2]
+  at::Tensor sin;  // [T, rotated / 2]
+};
+
 class RopeTable {
  public:
-  explicit RopeTable(const ModelConfig& config);
+  RopeTable(const RopeConfig& rope, int64_t head_dim);
 
-  /// {cos, sin}, each [T, head_dim / 2] float32 (float64 where `dtype` is), of positions [T] int64.
-  std::pair<at::Tensor, at::Tensor> at_positions(const at::Tensor& positions, at::ScalarType dtype) const;
+  /// In float32 (float64 where `dtype` is), of positions [T] int64.
+  Rotation at_positions(const at::Tensor& positions, at::ScalarType dtype) const;
 
  private:
-  at::Tensor inverse_frequencies_;  // [head_dim / 2] float32
+  at::Tensor inverse_frequencies_;  // [rotated / 2] float32
+  double magnitude_;
 };
 
 }  // namespace moelora::nn

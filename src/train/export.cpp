@@ -29,7 +29,7 @@ void export_merged(const OpenRun& run, const io::PeftAdapter& adapter, const std
   const auto base = io::HfModel::open(run.base.dir);
   io::HfModelCopy copy{.changes = {}, .readme = adapter.readme};
   for (const auto& [module, pair] : adapter.modules) {
-    copy.changes[module + ".weight"] = [&pair](const at::Tensor& pristine) {
+    copy.changes[nn::stored_name(run.base.shape, *base, module + ".weight")] = [&pair](const at::Tensor& pristine) {
       return adapters::merged_weight(pristine, {.path = "", .a = pair.a, .b = pair.b});
     };
   }
@@ -49,7 +49,8 @@ io::PeftAdapter collapsed_adapter(const OpenRun& run, const std::string& task, c
   std::set<std::string> targets;
   for (adapters::CollapsedLinear& linear : run.model.adapters->collapse(index)) {
     adapter.r = linear.a.size(0);
-    targets.insert(linear.path.substr(linear.path.rfind('.') + 1));
+    // A short name would match linears of a nested model's other parts too.
+    targets.insert(run.base.shape.nested ? linear.path : linear.path.substr(linear.path.rfind('.') + 1));
     adapter.modules[linear.path] = {std::move(linear.a), std::move(linear.b)};
   }
   adapter.target_modules.assign(targets.begin(), targets.end());

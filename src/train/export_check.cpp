@@ -6,6 +6,7 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <map>
 
 #include "adapters/collapse.h"
 #include "core/random.h"
@@ -20,23 +21,25 @@ constexpr std::array<int64_t, 2> kLengths = {40, 24};
 /// The base's weights with an adapter merged into them in the dtype they are asked for in.
 class MergedWeights : public nn::WeightSource {
  public:
-  MergedWeights(std::shared_ptr<io::HfModel> base, io::PeftAdapter adapter)
-      : base_(std::move(base)), adapter_(std::move(adapter)) {}
+  MergedWeights(const nn::ModelConfig& shape, std::shared_ptr<io::HfModel> base, io::PeftAdapter adapter)
+      : base_(std::move(base)) {
+    for (auto& [module, pair] : adapter.modules) {
+      changes_[nn::stored_name(shape, *base_, module + ".weight")] = std::move(pair);
+    }
+  }
 
   bool contains(const std::string& name) const override { return base_->contains(name); }
 
   at::Tensor load(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype) override {
     const at::Tensor pristine = base_->load(name, shape, dtype);
-    constexpr std::string_view kSuffix = ".weight";
-    if (!name.ends_with(kSuffix)) return pristine;
-    const auto pair = adapter_.modules.find(name.substr(0, name.size() - kSuffix.size()));
-    if (pair == adapter_.modules.end()) return pristine;
-    return adapters::merged_weight(pristine, {.path = "", .a = pair->second.a, .b = pair->second.b});
+    const auto change = changes_.find(name);
+    if (change == changes_.end()) return pristine;
+    return adapters::merged_weight(pristine, {.path = "", .a = change->second.a, .b = change->second.b});
   }
 
  private:
   std::shared_ptr<io::HfModel> base_;
-  io::PeftAdapter adapter_;
+  std::map<std::string, io::LoraPair> changes_;  // by the name of the weight in the files
 };
 
 struct Probe {
@@ -69,9 +72,11 @@ std::unique_ptr<nn::WeightSource> written_weights(const OpenRun& run, const std:
                                                   ExportFormat format) {
   switch (format) {
     case ExportFormat::kPeft:
-      return std::make_unique<MergedWeights>(io::HfModel::open(run.base.dir), io::read_peft_adapter(dir));
+      return std::make_unique<MergedWeights>(run.base.shape, io::HfModel::open(run.base.dir),
+                                             io::read_peft_adapter(dir));
     case ExportFormat::kGguf:
-      return std::make_unique<MergedWeights>(io::HfModel::open(run.base.dir), io::read_gguf_lora(dir, run.base.shape));
+      return std::make_unique<MergedWeights>(run.base.shape, io::HfModel::open(run.base.dir),
+                                             io::read_gguf_lora(dir, run.base.shape));
     case ExportFormat::kMerged:
       break;
   }

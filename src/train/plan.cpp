@@ -6,53 +6,43 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "adapters/targets.h"
 #include "config/method.h"
 #include "core/threads.h"
+#include "nn/layer_linears.h"
 #include "train/trainer.h"
 
 namespace moelora::train {
 namespace {
 
-struct LinearShape {
-  std::string path;
-  int64_t out = 0;
-  int64_t in = 0;
-};
-
-/// The linears of every layer, as nn::Decoder names them.
-std::vector<LinearShape> linears(const nn::ModelConfig& shape) {
-  const int64_t h = shape.hidden_size, q = shape.heads * shape.head_dim, kv = shape.kv_heads * shape.head_dim, i = shape.intermediate_size;
-  std::vector<LinearShape> all;
+/// The linears of every layer.
+std::vector<nn::LinearShape> linears(const nn::ModelConfig& shape) {
+  std::vector<nn::LinearShape> every;
   for (int64_t layer = 0; layer < shape.layers; ++layer) {
-    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
-    for (const auto& [name, out, in] : {std::tuple("self_attn.q_proj", q, h), std::tuple("self_attn.k_proj", kv, h),
-                                        std::tuple("self_attn.v_proj", kv, h), std::tuple("self_attn.o_proj", h, q),
-                                        std::tuple("mlp.gate_proj", i, h), std::tuple("mlp.up_proj", i, h), std::tuple("mlp.down_proj", h, i)}) {
-      all.push_back({prefix + name, out, in});
-    }
+    std::ranges::move(nn::layer_linears(shape, layer).all(), std::back_inserter(every));
   }
-  return all;
+  return every;
 }
 
 int64_t linear_parameters(const nn::ModelConfig& shape) {
   int64_t count = 0;
-  for (const LinearShape& linear : linears(shape)) count += linear.out * linear.in;
+  for (const nn::LinearShape& linear : linears(shape)) count += linear.out * linear.in;
   return count;
 }
 
 int64_t base_parameter_count(const nn::ModelConfig& c) {
-  const int64_t biases = (c.qkv_bias ? (c.heads + 2 * c.kv_heads) * c.head_dim : 0) + (c.o_bias ? c.hidden_size : 0) +
-                         (c.mlp_bias ? 2 * c.intermediate_size + c.hidden_size : 0);
-  const int64_t norms = 2 * c.hidden_size + (c.qk_norm ? 2 * c.head_dim : 0);
-  return linear_parameters(c) + c.layers * (biases + norms) + c.hidden_size + c.vocab_size * c.hidden_size * (c.tied_head ? 1 : 2);
+  int64_t count = c.vocab_size * c.hidden_size * (c.tied_head ? 1 : 2) + c.hidden_size;
+  for (const nn::LinearShape& linear : linears(c)) count += linear.out * (linear.in + (linear.bias ? 1 : 0));
+  const int64_t norms = 2 + (c.names.attention_output_norm.empty() ? 0 : 1) + (c.names.mlp_output_norm.empty() ? 0 : 1);
+  return count + c.layers * (norms * c.hidden_size + (c.qk_norm ? 2 * c.head_dim : 0));
 }
 
 int64_t adapter_parameter_count(const config::AdapterConfig& adapter, const nn::ModelConfig& shape, int64_t tasks) {
-  const std::vector<LinearShape> all = linears(shape);
+  const std::vector<nn::LinearShape> all = linears(shape);
   std::vector<std::string> paths;
-  for (const LinearShape& linear : all) paths.push_back(linear.path);
+  for (const nn::LinearShape& linear : all) paths.push_back(linear.path);
   const std::vector<bool> targeted = adapters::match_targets(adapter.targets, paths);
   int64_t count = 0, adapted = 0;
   for (size_t i = 0; i < all.size(); ++i) {

@@ -53,8 +53,16 @@ void check_template(const RunSetup& setup) {
                .hint = "for a base model write `template: {chat: false}`: prompts are then the rows' plain text"});
 }
 
-/// The line that tells a plain LoRA the task, where the configuration gives none: written into the configuration, so that evaluation
-/// and generation read it there.
+void check_method(const RunSetup& setup) {
+  if (setup.config.adapter.method != config::Method::kFull || !setup.base.shape.nested) return;
+  throw Error(ErrorKind::kModel, {.where = (setup.base.dir / "config.json").string() + ": `model_type`",
+                                  .problem = "method `full` would leave a model without the parts that aren't text",
+                                  .found = setup.base.shape.model_type,
+                                  .expected = "a base of text alone, or a method with adapters"});
+}
+
+/// The line that tells a plain LoRA the task, where the configuration gives none: written into the configuration, so
+/// that evaluation and generation read it there.
 void bring_task_prompts(RunSetup& setup) {
   if (setup.config.adapter.method != config::Method::kLoraTaskPrompt) return;
   for (data::Task& task : setup.dataset.tasks) {
@@ -96,7 +104,7 @@ at::ScalarType compute_dtype(config::DType dtype) {
 LoadedBase load_base(const BaseFiles& base, const config::RunConfig& config) {
   const at::ScalarType dtype = compute_dtype(config.train.dtype);
   if (config.random_init) {
-    nn::RandomWeights weights(config.train.seed, base.shape.initializer_range);
+    nn::RandomWeights weights(config.train.seed, base.shape.initializer_range, base.shape.unit_offset_norms ? 0 : 1);
     return {std::make_unique<nn::Decoder>(base.shape, weights, dtype), "random:" + std::to_string(config.train.seed)};
   }
   const auto files = io::HfModel::open(base.dir);
@@ -130,6 +138,7 @@ RunSetup prepare_data(config::RunConfig config) {
   RunSetup setup;
   setup.config = std::move(config);
   setup.base = read_base_files(setup.config.model);
+  check_method(setup);
   setup.renderer = make_renderer(setup.base, setup.config.chat_template);
   setup.base.tokenizer_hash = hash_file_hex(setup.base.dir / "tokenizer.json");
   setup.dataset = data::load_dataset(setup.config.data, setup.config.tasks);

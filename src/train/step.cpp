@@ -36,7 +36,8 @@ Forward forward(const adapters::Model& model, const data::PackedBatch& pack, con
                                                    {.recompute = options.recompute, .wanted_rows = view(pack.supervised_rows)});
   const at::Tensor weights =
       at::from_blob(const_cast<float*>(pack.weights.data()), {static_cast<int64_t>(pack.weights.size())}, at::kFloat);
-  pass.loss = kernels::supervised_cross_entropy(hidden, model.decoder->head(), view(pack.targets), weights);
+  pass.loss = kernels::supervised_cross_entropy(hidden, model.decoder->head(), view(pack.targets), weights,
+                                               {.softcap = model.decoder->config().logit_softcap});
   return pass;
 }
 

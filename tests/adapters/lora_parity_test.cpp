@@ -5,6 +5,7 @@
 
 #include "adapters/adapter_set.h"
 #include "support/adapter_layout.h"
+#include "support/families.h"
 #include "support/fixture.h"
 
 namespace moelora::adapters {
@@ -63,7 +64,7 @@ TEST_P(LoraParity, LogitsLossAndGradientsEqualPeft) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, LoraParity,
-                         ::testing::Combine(::testing::Values("llama", "mistral", "mistral_window", "qwen2", "qwen3"),
+                         ::testing::Combine(::testing::ValuesIn(moelora::testing::kFamilies),
                                             ::testing::Values("ragged", "even")),
                          [](const auto& info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param); });
 

@@ -7,6 +7,7 @@
 
 #include "adapters/adapter_set.h"
 #include "support/adapter_layout.h"
+#include "support/families.h"
 #include "support/fixture.h"
 
 namespace moelora::adapters {
@@ -123,7 +124,7 @@ TEST_P(MoeloraParity, EachTaskCollapsesExactlyAndMergesAndRestores) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, MoeloraParity,
-                         ::testing::Combine(::testing::Values("llama", "mistral", "mistral_window", "qwen2", "qwen3"),
+                         ::testing::Combine(::testing::ValuesIn(moelora::testing::kFamilies),
                                             ::testing::Values("ragged", "even"),
                                             ::testing::Values(config::GateNormalise::kSumOne, config::GateNormalise::kMeanOne)),
                          [](const auto& info) {

@@ -5,6 +5,7 @@
 
 #include "generate/engine.h"
 #include "generate/made_models.h"
+#include "support/families.h"
 
 namespace moelora::generate {
 namespace {
@@ -46,7 +47,7 @@ TEST_P(GreedyParity, AdapterContinuesAsPeftDoes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, GreedyParity,
-                         ::testing::Values("llama", "mistral", "mistral_window", "qwen2", "qwen3"),
+                         ::testing::ValuesIn(moelora::testing::kFamilies),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "generate/made_models.h"
+#include "support/families.h"
 
 namespace moelora::generate {
 namespace {
@@ -45,7 +46,7 @@ TEST_P(CacheParity, HiddenRowsReadInPiecesEqualThoseReadAtOnce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, CacheParity,
-                         ::testing::Values("llama", "mistral", "mistral_window", "qwen2", "qwen3"),
+                         ::testing::ValuesIn(moelora::testing::kFamilies),
                          [](const auto& info) { return info.param; });
 
 TEST(SequenceCache, KeepsLayersApartAndRowsInOrder) {

@@ -10,6 +10,7 @@ adapter itself changes in the logits; else 1. An adapter that changes almost not
 """
 import argparse
 import json
+import pathlib
 import sys
 import warnings
 
@@ -18,6 +19,9 @@ import transformers
 from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fixtures"))
+import published  # noqa: F401  registers the families that transformers has no class for
 
 
 def arguments():

@@ -54,7 +54,8 @@ class AttentionTest : public EveryLevel {};
 TEST_P(AttentionTest, GradientsMatchCentralDifferences) {
   const std::vector<int64_t> cu_seqlens{0, 1, 1, 8, 11};  // lengths 1, 0, 7, 3
   for (const AttentionOptions& options : {AttentionOptions{.scale = 0.6}, AttentionOptions{.scale = 0.9, .softcap = 2},
-                                          AttentionOptions{.scale = 0.6, .window = 3}}) {
+                                          AttentionOptions{.scale = 0.6, .window = 3},
+                                          AttentionOptions{.scale = 0.9, .softcap = 2, .window = 3}}) {
     expect_gradients(
         [&](const auto& in) {
           return std::vector<at::Tensor>{packed_attention(in[0], in[1], in[2], cu_seqlens, options)};
@@ -108,6 +109,7 @@ TEST_P(AttentionTest, IsCloseToFloat64InEveryDtypeAndShape) {
       {{97, 130}, 2, 1, 80, {.scale = 0.11, .softcap = 5}},
       {{200}, 4, 2, 32, {.scale = 0.18, .window = 40}},
       {{300}, 1, 1, 65, {.scale = 0.12, .window = 2}},
+      {{210, 17}, 2, 1, 48, {.scale = 0.15, .softcap = 3, .window = 33}},
   };
   for (const Case& c : cases) {
     for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) expect_close_to_float64(c, type);

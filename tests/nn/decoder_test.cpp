@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "core/error.h"
+#include "support/families.h"
 #include "support/fixture.h"
 
 namespace moelora::nn {
@@ -90,7 +91,7 @@ TEST_P(DecoderParity, GradientOfEveryBaseParameterEqualsTransformers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, DecoderParity,
-                         ::testing::Combine(::testing::Values("llama", "mistral", "mistral_window", "qwen2", "qwen3"),
+                         ::testing::Combine(::testing::ValuesIn(moelora::testing::kFamilies),
                                             ::testing::Values("ragged", "even")),
                          [](const auto& info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param); });
 

@@ -49,7 +49,8 @@ struct FixtureBatch {
   at::Tensor loss(const nn::Decoder& decoder, const at::Tensor& hidden) const {
     const bool all = hidden.size(0) == inputs["ids"].size(0);
     return kernels::supervised_cross_entropy(all ? hidden.index_select(0, supervised_rows()) : hidden, decoder.head(),
-                                             inputs["targets"], inputs["weights"]).loss;
+                                             inputs["targets"], inputs["weights"],
+                                             {.softcap = decoder.config().logit_softcap}).loss;
   }
 };
 

@@ -10,8 +10,10 @@
 
 #include "core/error.h"
 #include "io/hf_model.h"
+#include "io/json_file.h"
 #include "io/tensor_file.h"
 #include "made_run.h"
+#include "support/families.h"
 #include "support/fixture.h"
 #include "train/export_check.h"
 #include "train/model_card.h"
@@ -38,33 +40,49 @@ at::Tensor logits_of(const adapters::Model& model, const moelora::testing::Fixtu
   return model.decoder->logits(model.decoder->forward(batch.rows(), attention, rows.get()));
 }
 
-class ExportedAdapter : public ::testing::TestWithParam<const char*> {};
+class ExportedAdapter : public ::testing::TestWithParam<std::tuple<std::string, config::GateScope>> {};
 
 TEST_P(ExportedAdapter, HasOurLogitsInPeft) {
-  const std::string family = GetParam();
-  for (const auto scope : {config::GateScope::kShared, config::GateScope::kPerLayer}) {
-    MadeRun made(family + "/f32");
-    made.config.adapter.gate.scope = scope;
-    const RunSetup setup = made.setup();
-    moelora::testing::randomise(setup, 0.2);
-    write_artefact(setup, 1);
-    const OpenRun run = open_run(made.config.output);
-    const std::filesystem::path dir = made.directory.path() / "peft",
-                                logits = made.directory.path() / "logits.safetensors";
-    export_task(run, "echo", dir);
-    const moelora::testing::FixtureBatch batch(family + "/ragged");
-    write_tensor(logits, "logits", logits_of(run.model, batch, run.task_index("echo")));
-    const std::string command = ".deps/venv/bin/python -B tests/interop/check_peft.py --base " + made.config.model +
-                                " --adapter " + dir.string() + " --prompts " MOELORA_FIXTURES_DIR "/" + family +
-                                "/ragged/inputs.safetensors --logits " + logits.string();
-    EXPECT_EQ(std::system(command.c_str()), 0) << command;
-    EXPECT_GT(moelora::testing::largest_difference(logits_of(run.model, batch, 0), logits_of(run.model, batch, 1)),
-              1e-2)
-        << "the tasks' adapters can't be told apart";
-  }
+  const auto& [family, scope] = GetParam();
+  MadeRun made(family + "/f32");
+  made.config.adapter.gate.scope = scope;
+  const RunSetup setup = made.setup();
+  moelora::testing::randomise(setup, 0.2);
+  write_artefact(setup, 1);
+  const OpenRun run = open_run(made.config.output);
+  const std::filesystem::path dir = made.directory.path() / "peft",
+                              logits = made.directory.path() / "logits.safetensors";
+  export_task(run, "echo", dir);
+  const moelora::testing::FixtureBatch batch(family + "/ragged");
+  write_tensor(logits, "logits", logits_of(run.model, batch, run.task_index("echo")));
+  const std::string command = ".deps/venv/bin/python -B tests/interop/check_peft.py --base " + made.config.model +
+                              " --adapter " + dir.string() + " --prompts " MOELORA_FIXTURES_DIR "/" + family +
+                              "/ragged/inputs.safetensors --logits " + logits.string();
+  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+  EXPECT_GT(moelora::testing::largest_difference(logits_of(run.model, batch, 0), logits_of(run.model, batch, 1)), 1e-2)
+      << "the tasks' adapters can't be told apart";
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryFamily, ExportedAdapter, ::testing::Values("llama", "mistral", "qwen2", "qwen3"));
+INSTANTIATE_TEST_SUITE_P(EveryFamily, ExportedAdapter,
+                         ::testing::Combine(::testing::ValuesIn(moelora::testing::kFamilies),
+                                            ::testing::Values(config::GateScope::kShared)),
+                         [](const auto& info) { return std::get<0>(info.param); });
+INSTANTIATE_TEST_SUITE_P(GatePerLinear, ExportedAdapter,
+                         ::testing::Combine(::testing::Values("qwen3", "phi3"),
+                                            ::testing::Values(config::GateScope::kPerLayer)),
+                         [](const auto& info) { return std::get<0>(info.param); });
+
+TEST(Export, NamesLinearsOfANestedModelByTheirPaths) {
+  // A short name would have PEFT adapt the vision tower too.
+  MadeRun made("gemma3/f32");
+  write_artefact(made.setup(), 1);
+  const OpenRun run = open_run(made.config.output);
+  const std::filesystem::path dir = made.directory.path() / "peft";
+  export_task(run, "echo", dir);
+  const std::vector<std::string> targets = io::read_json_object(dir / "adapter_config.json").at("target_modules");
+  EXPECT_EQ(targets.size(), 28u);
+  for (const std::string& target : targets) EXPECT_THAT(target, ::testing::StartsWith("model.language_model.layers."));
+}
 
 TEST(Export, SaysInTheModelCardWhatTheAdapterCameFrom) {
   const MadeRun made;
@@ -147,15 +165,18 @@ TEST(ExportMerged, RefusesWeightsThatOverflowTheirDtypeAndLeavesNothing) {
 }
 
 TEST(ExportCheck, PassesWhatWasWrittenAndNotAnotherTaskOrAnotherAdapter) {
-  const MadeRun made("llama/f32");
-  const OpenRun run = finished_run(made);
-  for (const ExportFormat format : {ExportFormat::kPeft, ExportFormat::kMerged}) {
-    const std::filesystem::path dir = made.directory.path() / ("to" + std::to_string(static_cast<int>(format)));
-    export_task(run, "echo", dir, {.format = format});
-    const ExportCheck check = check_export(run, "echo", dir, format);
-    EXPECT_TRUE(check.passed()) << check.difference;
-    EXPECT_GT(check.effect, 100 * check.difference);
-    EXPECT_FALSE(check_export(run, "colour", dir, format).passed());
+  for (const char* model : {"llama/f32", "gemma3/f32"}) {
+    SCOPED_TRACE(model);
+    const MadeRun made(model);
+    const OpenRun run = finished_run(made);
+    for (const ExportFormat format : {ExportFormat::kPeft, ExportFormat::kMerged}) {
+      const std::filesystem::path dir = made.directory.path() / ("to" + std::to_string(static_cast<int>(format)));
+      export_task(run, "echo", dir, {.format = format});
+      const ExportCheck check = check_export(run, "echo", dir, format);
+      EXPECT_TRUE(check.passed()) << check.difference;
+      EXPECT_GT(check.effect, 100 * check.difference);
+      EXPECT_FALSE(check_export(run, "colour", dir, format).passed());
+    }
   }
 }
 

@@ -22,15 +22,18 @@ TEST(Identity, NamesWhatDiffers) {
       ADD_FAILURE() << part << " wasn't compared";
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::kConfig);
-      EXPECT_THAT(error.what(), ::testing::AllOf(::testing::HasSubstr("checkpoint-1"), ::testing::HasSubstr(std::string("its ") + part),
-                                                 ::testing::HasSubstr("other")));
+      EXPECT_THAT(error.what(),
+                  ::testing::AllOf(::testing::HasSubstr("checkpoint-1"),
+                                   ::testing::HasSubstr(std::string("its ") + part), ::testing::HasSubstr("other")));
     }
     stored.erase(part);
     EXPECT_THROW(own.require_same(stored, "checkpoint-1"), Error) << part;
   }
 }
 
-Identity identity_of(const config::RunConfig& config) { return prepare_data(config).identity; }
+Identity identity_of(const config::RunConfig& config) {
+  return prepare_data(config).identity;
+}
 
 TEST(Identity, IsThatOfWhatIsComputedNotOfWhereItLies) {
   MadeRun made, elsewhere;
@@ -143,6 +146,18 @@ TEST(PrepareData, KnowsTheTasksThatCanBeBest) {
   EXPECT_THROW(prepare_data(made.config), ErrorList);
   std::filesystem::remove(made.directory.path() / "data/colour/dev.jsonl");
   prepare_data(made.config);  // nothing is evaluated
+}
+
+TEST(PrepareData, TrainsANestedModelOnlyWithAdapters) {
+  MadeRun made("gemma3/f32");
+  made.config.adapter.method = config::Method::kFull;
+  try {
+    prepare_data(made.config);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kModel);
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("gemma3"));
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "nn/families/fields.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -39,6 +40,11 @@ double Fields::positive_number_or(const std::string& key, double fallback) const
   return value;
 }
 
+double Fields::positive_number_or_none(const std::string& key, double fallback) const {
+  if (has(key)) return positive_number_or(key, 1);
+  return config_.contains(key) ? 0 : fallback;
+}
+
 bool Fields::flag_or(const std::string& key, bool fallback) const {
   if (!has(key)) return fallback;
   if (!config_.at(key).is_boolean()) fail(key, "invalid value", shown(config_.at(key)), "true or false");
@@ -51,44 +57,110 @@ std::string Fields::text_or(const std::string& key, const std::string& fallback)
   return config_.at(key).get<std::string>();
 }
 
+std::vector<double> Fields::positive_numbers(const std::string& key, int64_t count) const {
+  const std::string expected = std::to_string(count) + " positive numbers";
+  if (!has(key)) fail(key, "field is missing", "", expected);
+  const nlohmann::json& list = config_.at(key);
+  if (!list.is_array() || static_cast<int64_t>(list.size()) != count) {
+    fail(key, "wrong length", list.is_array() ? std::to_string(list.size()) : shown(list), expected);
+  }
+  std::vector<double> numbers;
+  for (const nlohmann::json& value : list) {
+    if (!value.is_number() || !std::isfinite(value.get<double>()) || value.get<double>() <= 0) {
+      fail(key, "invalid value", shown(value), expected);
+    }
+    numbers.push_back(value.get<double>());
+  }
+  return numbers;
+}
+
+Fields Fields::object(const std::string& key) const {
+  if (!has(key) || !config_.at(key).is_object()) {
+    fail(key, has(key) ? "invalid value" : "field is missing", has(key) ? shown(config_.at(key)) : "", "an object");
+  }
+  return {config_.at(key), where_ + ": `" + key + "`"};
+}
+
 namespace {
 
-/// `rope_parameters` (transformers 5), or `rope_theta` and `rope_scaling` (before).
-RopeConfig parse_rope(const Fields& fields) {
-  RopeConfig rope;
-  const std::string key = fields.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
-  rope.theta = fields.positive_number_or("rope_theta", rope.theta);
-  if (!fields.has(key)) return rope;
-  if (!fields.raw().at(key).is_object()) fields.fail(key, "invalid value", shown(fields.raw().at(key)), "an object");
-  const Fields scaling(fields.raw().at(key), fields.where() + ": `" + key + "`");
-  rope.theta = scaling.positive_number_or("rope_theta", rope.theta);
-  if (scaling.number_or("partial_rotary_factor", 1.0) != 1.0) {
-    scaling.fail("partial_rotary_factor", "unsupported value", "", "1.0 for this family");
+/// LongRoPE's short factors (Ding et al. 2024): those of sequences up to the length the model was first trained with,
+/// which then is the longest there can be. The magnitude is that of the full context.
+void set_longrope(const Fields& fields, RopeConfig& rope, ModelConfig& model) {
+  const int64_t positions = fields.positive("original_max_position_embeddings", kMostPositions);
+  if (positions == 1) fields.fail("original_max_position_embeddings", "invalid value", "1", "more than 1");
+  const auto original = static_cast<double>(positions);
+  const double factor = fields.positive_number_or("factor", static_cast<double>(model.max_positions) / original);
+  const auto rotated = static_cast<int64_t>(static_cast<double>(model.head_dim) * rope.rotated_share);
+  rope.divisors = fields.positive_numbers("short_factor", rotated / 2);
+  rope.magnitude = fields.positive_number_or("attention_factor",
+                                             factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(original)));
+  model.max_positions = std::min(model.max_positions, positions);
+}
+
+void check_rotated_share(const Fields& fields, double share, int64_t head_dim, bool partial_rotary) {
+  if (share == 1) return;
+  const std::string key = "partial_rotary_factor", found = nlohmann::json(share).dump();
+  if (!partial_rotary) fields.fail(key, "unsupported value", found, "1.0 for this family");
+  const double rotated = std::floor(static_cast<double>(head_dim) * share);
+  if (!(share > 0 && share < 1) || rotated < 2 || std::fmod(rotated, 2) != 0) {
+    fields.fail(key, "invalid value", found, "an even part of head_dim " + std::to_string(head_dim));
   }
-  const std::string type = scaling.text_or("rope_type", scaling.text_or("type", "default"));
-  if (type == "default") return rope;
-  if (type == "linear") {
-    rope.scaling = RopeConfig::Scaling::kLinear;
-  } else if (type == "llama3") {
-    rope.scaling = RopeConfig::Scaling::kLlama3;
-    rope.low_frequency_factor = scaling.positive_number_or("low_freq_factor", rope.low_frequency_factor);
-    rope.high_frequency_factor = scaling.positive_number_or("high_freq_factor", rope.high_frequency_factor);
-    rope.original_positions = scaling.positive_number_or("original_max_position_embeddings", rope.original_positions);
-    if (rope.high_frequency_factor <= rope.low_frequency_factor) {
-      scaling.fail("high_freq_factor", "invalid value", std::to_string(rope.high_frequency_factor),
-                   "more than low_freq_factor, " + std::to_string(rope.low_frequency_factor));
-    }
-  } else {
-    scaling.fail("rope_type", "unsupported rope scaling", shown(type), "default, linear or llama3");
-  }
-  if (!scaling.has("factor")) scaling.fail("factor", "field is missing", "", "a positive number");
-  rope.factor = scaling.positive_number_or("factor", 1);
-  return rope;
 }
 
 }  // namespace
 
-ModelConfig parse_llama_shape(const Fields& fields, int64_t head_dim) {
+RopeConfig parse_rope_object(const Fields& fields, RopeConfig rope, ModelConfig& model, bool partial_rotary) {
+  rope.theta = fields.positive_number_or("rope_theta", rope.theta);
+  rope.rotated_share = fields.number_or("partial_rotary_factor", rope.rotated_share);
+  check_rotated_share(fields, rope.rotated_share, model.head_dim, partial_rotary);
+  const std::string type = fields.text_or("rope_type", fields.text_or("type", "default"));
+  // "dynamic" changes the base of sequences beyond the model's context only, and those are refused.
+  if (type == "default" || type == "dynamic") return rope;
+  if (type == "longrope" || type == "su") {
+    set_longrope(fields, rope, model);
+    return rope;
+  }
+  if (type == "linear") {
+    rope.scaling = RopeConfig::Scaling::kLinear;
+  } else if (type == "llama3") {
+    rope.scaling = RopeConfig::Scaling::kLlama3;
+    rope.low_frequency_factor = fields.positive_number_or("low_freq_factor", rope.low_frequency_factor);
+    rope.high_frequency_factor = fields.positive_number_or("high_freq_factor", rope.high_frequency_factor);
+    rope.original_positions = fields.positive_number_or("original_max_position_embeddings", rope.original_positions);
+    if (rope.high_frequency_factor <= rope.low_frequency_factor) {
+      fields.fail("high_freq_factor", "invalid value", std::to_string(rope.high_frequency_factor),
+                  "more than low_freq_factor, " + std::to_string(rope.low_frequency_factor));
+    }
+  } else {
+    fields.fail("rope_type", "unsupported rope scaling", shown(type), "default, dynamic, linear, llama3 or longrope");
+  }
+  if (!fields.has("factor")) fields.fail("factor", "field is missing", "", "a positive number");
+  rope.factor = fields.positive_number_or("factor", 1);
+  return rope;
+}
+
+namespace {
+
+/// `rope_parameters` (transformers 5), or `rope_theta`, `partial_rotary_factor` and `rope_scaling` (before).
+void set_rope(const Fields& fields, ModelConfig& model, const ShapeOptions& options) {
+  model.rope.theta = fields.positive_number_or("rope_theta", model.rope.theta);
+  model.rope.rotated_share = fields.number_or("partial_rotary_factor", options.rotated_share);
+  const std::string key = fields.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
+  if (fields.has(key)) {
+    const Fields given = fields.object(key);
+    nlohmann::json parameters = given.raw();
+    // Phi-3 has this beside `rope_scaling`.
+    if (!parameters.contains("original_max_position_embeddings") && fields.has("original_max_position_embeddings")) {
+      parameters["original_max_position_embeddings"] = fields.raw().at("original_max_position_embeddings");
+    }
+    model.rope = parse_rope_object(Fields(parameters, given.where()), model.rope, model, options.partial_rotary);
+  }
+  check_rotated_share(fields, model.rope.rotated_share, model.head_dim, options.partial_rotary);
+}
+
+}  // namespace
+
+ModelConfig parse_llama_shape(const Fields& fields, const ShapeOptions& options) {
   ModelConfig model;
   model.model_type = fields.text_or("model_type", "");
   model.vocab_size = fields.positive("vocab_size");
@@ -97,12 +169,12 @@ ModelConfig parse_llama_shape(const Fields& fields, int64_t head_dim) {
   model.layers = fields.positive("num_hidden_layers", kMostLayers);
   model.heads = fields.positive("num_attention_heads");
   model.kv_heads = fields.positive_or("num_key_value_heads", model.heads);
-  model.head_dim = fields.positive_or("head_dim", head_dim > 0 ? head_dim : model.hidden_size / model.heads);
+  model.head_dim =
+      fields.positive_or("head_dim", options.head_dim > 0 ? options.head_dim : model.hidden_size / model.heads);
   model.max_positions = fields.positive_or("max_position_embeddings", 2048, kMostPositions);
-  model.norm_epsilon = fields.positive_number_or("rms_norm_eps", 1e-6);
+  model.norm_epsilon = fields.positive_number_or("rms_norm_eps", options.norm_epsilon);
   model.initializer_range = fields.number_or("initializer_range", 0.02);
   model.tied_head = fields.flag_or("tie_word_embeddings", false);
-  model.rope = parse_rope(fields);
   model.windows.assign(model.layers, 0);
   if (model.heads % model.kv_heads != 0) {
     fields.fail("num_key_value_heads", "does not divide num_attention_heads", std::to_string(model.kv_heads),
@@ -115,8 +187,11 @@ ModelConfig parse_llama_shape(const Fields& fields, int64_t head_dim) {
     fields.fail("head_dim", "all heads together are too wide", std::to_string(model.heads * model.head_dim),
                 "at most " + std::to_string(kMostSize));
   }
-  const std::string activation = fields.text_or("hidden_act", "silu");
-  if (activation != "silu") fields.fail("hidden_act", "unsupported activation", shown(activation), "silu");
+  set_rope(fields, model, options);
+  const std::string known = options.activation == Activation::kSilu ? "silu" : "gelu_pytorch_tanh";
+  const std::string activation = fields.text_or(options.activation_key, known);
+  if (activation != known) fields.fail(options.activation_key, "unsupported activation", shown(activation), known);
+  model.activation = options.activation;
   return model;
 }
 

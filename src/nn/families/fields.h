@@ -31,8 +31,14 @@ class Fields {
   }
   double number_or(const std::string& key, double fallback) const;
   double positive_number_or(const std::string& key, double fallback) const;
+  /// 0 where the file has null, `fallback` where it has nothing.
+  double positive_number_or_none(const std::string& key, double fallback = 0) const;
   bool flag_or(const std::string& key, bool fallback) const;
   std::string text_or(const std::string& key, const std::string& fallback) const;
+  /// `key` as `count` positive numbers.
+  std::vector<double> positive_numbers(const std::string& key, int64_t count) const;
+  /// The object at `key`, errors naming both.
+  Fields object(const std::string& key) const;
   const nlohmann::json& raw() const { return config_; }
   const std::string& where() const { return where_; }
 
@@ -44,16 +50,38 @@ class Fields {
   std::string where_;
 };
 
-/// What every Llama-shaped family has in common: sizes, heads, norm, RoPE, activation (silu only), tied head.
-/// `head_dim` is that of a file that names none; 0: hidden_size / heads.
-ModelConfig parse_llama_shape(const Fields& fields, int64_t head_dim = 0);
+/// How a family spells what Llama-shaped families have in common.
+struct ShapeOptions {
+  const char* activation_key = "hidden_act";
+  Activation activation = Activation::kSilu;  // the only one the family has
+  double rotated_share = 1;                   // where the file has no `partial_rotary_factor`
+  bool partial_rotary = false;                // `partial_rotary_factor` may differ from 1
+  double norm_epsilon = 1e-6;                 // where the file has no `rms_norm_eps`
+  int64_t head_dim = 0;                       // where the file has no `head_dim`; 0: hidden_size / heads
+};
+
+/// What every Llama-shaped family has in common: sizes, heads, norm, RoPE, activation, tied head.
+ModelConfig parse_llama_shape(const Fields& fields, const ShapeOptions& options = {});
+
+/// One object of rope parameters, on top of `rope`. `model` gives head size and context, which "longrope" bounds to the
+/// positions its short factors are for. Every head rotates whole unless `partial_rotary`.
+RopeConfig parse_rope_object(const Fields& fields, RopeConfig rope, ModelConfig& model, bool partial_rotary = false);
 
 /// Fills `windows`: `window` for the layers that slide, 0 for the rest, by `layer_types` where the file has them, else
 /// for layers from `first_sliding` on.
 void set_windows(const Fields& fields, ModelConfig& model, int64_t window, int64_t first_sliding);
 
+ModelConfig parse_baichuan(const Fields& fields);
+ModelConfig parse_chatglm(const Fields& fields);
+ModelConfig parse_gemma2(const Fields& fields);
+ModelConfig parse_gemma3(const Fields& fields);
+ModelConfig parse_gemma3_text(const Fields& fields);
+ModelConfig parse_glm(const Fields& fields);
+ModelConfig parse_glm4(const Fields& fields);
+ModelConfig parse_internlm2(const Fields& fields);
 ModelConfig parse_llama(const Fields& fields);
 ModelConfig parse_mistral(const Fields& fields);
+ModelConfig parse_phi3(const Fields& fields);
 ModelConfig parse_qwen2(const Fields& fields);
 ModelConfig parse_qwen3(const Fields& fields);
 

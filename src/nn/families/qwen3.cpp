@@ -4,7 +4,7 @@
 namespace moelora::nn {
 
 ModelConfig parse_qwen3(const Fields& fields) {
-  ModelConfig model = parse_llama_shape(fields, /*head_dim=*/128);  // whatever hidden_size / heads is
+  ModelConfig model = parse_llama_shape(fields, {.head_dim = 128});  // whatever hidden_size / heads is
   model.qkv_bias = model.o_bias = fields.flag_or("attention_bias", false);
   model.qk_norm = true;
   if (fields.flag_or("use_sliding_window", false) && fields.has("sliding_window")) {
