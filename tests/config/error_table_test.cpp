@@ -105,7 +105,7 @@ const std::vector<Case>& cases() {
       // Values out of a list.
       {"adapter: {method: lra}",
        "run.yaml:3:19: unknown value for `adapter.method` (found `lra`; expected one of moelora, "
-       "lora, uniform, full); did you mean `lora`?"},
+       "uniform, molora, lora, lora_task_prompt, lora_per_task, lorahub, task_arithmetic, full); did you mean `lora`?"},
       {"train: {schedule: cos}",
        "run.yaml:3:19: unknown value for `train.schedule` (found `cos`; expected one of linear, cosine, constant)"},
       {"train: {dtype: fp16}",

@@ -67,7 +67,7 @@ TEST(Override, ErrorsNameTheFlag) {
       {"--train.epochs=-1", "--train.epochs: `train.epochs` is out of range (found -1; expected > 0 and <= 1000000)"},
       {"--adapter.method=dora",
        "--adapter.method: unknown value for `adapter.method` (found `dora`; expected one of moelora, "
-       "lora, uniform, full); did you mean `lora`?"},
+       "uniform, molora, lora, lora_task_prompt, lora_per_task, lorahub, task_arithmetic, full); did you mean `lora`?"},
       {"--adapter.experts=5",
        "--adapter.experts: `adapter.rank` is not a multiple of `adapter.experts` (found rank 16, "
        "experts 5); try experts: 4 or rank: 20"},
