@@ -102,7 +102,7 @@ def normalise(tabular, where, limit, row):
         per_category[code.category] = per_category.get(code.category, 0) + 1
         lines = "".join(f"\n- {option}" for option in options)
         answer = "; ".join(option for option in [*options, NONE] if option in right)
-        rows.append(row("normalise", code, f"Name: {text}\nAmong:{lines}\n- {NONE}", answer, code.title, [*options, NONE]))
+        rows.append(row("normalise", code, f"Among:{lines}\n- {NONE}\nName: {text}", answer, code.title, [*options, NONE]))
     return rows
 
 
@@ -131,11 +131,10 @@ def criterion(tabular, where, limit, row):
             if text and len(code.title) <= 90 and code.title in tabular.titles_of[where] and (code.name, text) not in seen:
                 seen.add((code.name, text))
                 by_kind[note.kind].append((code, note.kind, text))
-    scarce = [note for kind in CRITERIA if kind != "inclusion" for note in by_kind[kind]]
     draws = Draws("criterion", where)
-    chosen = draws.sample(scarce, int(limit * 0.6))
-    chosen += draws.sample(by_kind["inclusion"], min(limit - len(chosen), int(0.6 * len(chosen))))
+    # Two kinds make up four notes in five: no kind is more than a quarter of what was asked for.
+    chosen = [note for kind in CRITERIA for note in draws.sample(by_kind[kind], limit // 4)]
     return [
         row("criterion", code, f"Title: {code.title}\nNote: {text}", CRITERIA[kind], code.title, list(CRITERIA.values()))
-        for code, kind, text in draws.shuffled(chosen)
+        for code, kind, text in draws.sample(chosen, limit)
     ]

@@ -22,8 +22,8 @@ def content(text):
 
 # normalise
 def term_and_options(text):
-    head, _, rest = text.partition("\nAmong:")
-    return expand(head.removeprefix("Name: ")), [line.removeprefix("- ") for line in rest.strip().split("\n")]
+    options, _, term = text.removeprefix("Among:\n").rpartition("\nName: ")
+    return expand(term), [line.removeprefix("- ") for line in options.split("\n")]
 
 
 def normalise(text, _models):

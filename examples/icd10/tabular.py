@@ -83,7 +83,7 @@ def divide(categories_by_chapter):
     """category -> set, each chapter divided in the same shares, in an order that depends on nothing but the category's name."""
     set_of = {}
     for chapter, names in sorted(categories_by_chapter.items()):
-        order = sorted(names, key=lambda name: hashlib.sha256(f"moelora-icd10/{name}".encode()).hexdigest())
+        order = sorted(names, key=lambda name: hashlib.sha256(f"moelora-icd10/third/{name}".encode()).hexdigest())
         for rank, name in enumerate(order):
             share = (rank + 0.5) / len(order)
             set_of[name] = next(label for label, limit in _SET_LIMITS if share < limit)
