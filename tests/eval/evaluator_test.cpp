@@ -240,10 +240,16 @@ TEST_F(Evaluate, WhatCantBeEvaluatedIsRefusedBeforeAnythingIsGenerated) {
     test_rows(dataset, 2)[7].answer = "two\nlines";
   });
   refused(ErrorKind::kLimit, "task a", [](Data&, Asked& asked) { asked.eval.max_new_tokens = 128; });
-  refused(ErrorKind::kData, "train", [](Data& dataset, Asked& asked) {
-    asked.baselines = true;
-    dataset.tasks[2].rows[static_cast<size_t>(Split::kTrain)].clear();
-  });
+}
+
+TEST_F(Evaluate, ATaskWithoutTrainingRowsHasNoBaselines) {
+  data::Dataset dataset = made_dataset();
+  EvaluateOptions asked = options();
+  asked.baselines = true;
+  asked.tasks = {"c"};
+  EXPECT_FALSE(run(dataset, asked).report.tasks.at(0).comparisons.empty());
+  dataset.tasks[2].rows[static_cast<size_t>(Split::kTrain)].clear();
+  EXPECT_TRUE(run(dataset, asked).report.tasks.at(0).comparisons.empty());
 }
 
 }  // namespace
