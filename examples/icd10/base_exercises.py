@@ -5,7 +5,6 @@ finding a note. Their own wording and answer formats differ from the tasks', so 
 """
 
 import re
-from dataclasses import dataclass
 
 from choice_tasks import bare_note, options_for, siblings, usable_terms
 from draws import Draws
@@ -15,6 +14,7 @@ from structure_tasks import with_open_finding
 from text_tasks import CUES, additions, neighbours, question, scene, scene_text
 from titles import TitleReader
 
+ROWS = 300000
 _SAYS = {
     "inclusion": "another word for it",
     "excludes1": "a different thing",
@@ -56,9 +56,6 @@ class Exercises:
         self._injuries = [(code, parts) for code, parts in self._parsed if code.encounters and parts.whole and parts.site]
         self._finding = [(code, parts) for code, parts in self._parsed if parts.findings]
         self._terms = usable_terms(tabular, "base")
-        self._terms_of = {}
-        for code, term in self._terms:
-            self._terms_of.setdefault(code.name, []).append(term)
         self._noted = [(code, note) for code in self._codes for note in code.notes if bare_note(note.text)]
         self._scarce = [(code, note) for code, note in self._noted if note.kind != "inclusion"]
         self._groups = neighbours(tabular, "base")
@@ -148,32 +145,6 @@ class Exercises:
         alike = {word for word in set(_WORD.findall(term)) & set(_WORD.findall(code.title)) if word not in _KEPT}
         return self.renew(pair, draws) if alike and draws.chance(0.5) else pair
 
-    def choose_or_none(self, draws):
-        """`choose` where the right title may be missing."""
-        pair = self.choose(draws)
-        if pair is None or draws.chance(0.6):
-            return pair
-        titles, _, rest = pair[0].partition("\nBest for: ")
-        lines = [line for line in titles.split("\n") if line != f"- {pair[1]}"]
-        return "\n".join(lines) + f"\nBest for: {rest}", "not there"
-
-    def choose_two(self, draws):
-        """The titles of two terms, in the order of the titles."""
-        code, term = draws.choice(self._terms)
-        near = [other for other in siblings(code)[0] if other.name in self._terms_of and other.title in self._allowed]
-        if code.title not in self._allowed or not near:
-            return None
-        other = draws.choice(near)
-        if other.title == code.title:
-            return None
-        options = draws.shuffled(options_for(code, [code.title, other.title], self._allowed, draws))
-        if len(options) < 3:
-            return None
-        terms = draws.shuffled([term, draws.choice(self._terms_of[other.name])])
-        lines = "".join(f"\n- {option}" for option in options)
-        answer = " / ".join(option for option in options if option in (code.title, other.title))
-        return f"Titles:{lines}\nBest for: {' / '.join(terms)}", answer
-
     def place(self, draws):
         """Chapter and section headings of a term or title."""
         code, text = draws.choice(self._terms)
@@ -226,36 +197,21 @@ class Exercises:
         return (f"Some kinds of: {code.title}", text) if names and len(text) <= 240 else None
 
 
-
-@dataclass(frozen=True)
-class Stage:
-    rows: int
-    first: int  # number of its first draw: no two stages share one
-    mix: tuple  # (sort, how many of a hundred)
-
-
-# The second stage is for what comes last: finding one line among several, and saying that there is none.
-STAGES = {
-    "words": Stage(300000, 0, (
-        ("expand", 11), ("take_apart", 11), ("findings", 6), ("copy", 7), ("continue_after", 4), ("pick", 9), ("choose", 12),
-        ("place", 15), ("note_kind", 5), ("note_text", 1), ("ask", 12), ("name_child", 6), ("kinds_of", 1),
-    )),
-    "choices": Stage(200000, 10**8, (
-        ("expand", 6), ("take_apart", 6), ("findings", 4), ("copy", 4), ("continue_after", 5), ("pick", 18), ("choose", 8),
-        ("choose_or_none", 8), ("choose_two", 4), ("place", 9), ("note_kind", 5), ("ask", 19), ("name_child", 4),
-    )),
-}  # fmt: skip
+# How many of a hundred exercises are of each sort.
+MIX = (
+    ("expand", 11), ("take_apart", 11), ("findings", 6), ("copy", 7), ("continue_after", 4), ("pick", 9), ("choose", 12),
+    ("place", 15), ("note_kind", 5), ("note_text", 1), ("ask", 12), ("name_child", 6), ("kinds_of", 1),
+)  # fmt: skip
 # Those that are renewed, six times in ten; `choose` sees to it by itself, where term and title share words.
 _RENEWED = ("expand", "take_apart", "findings", "copy", "pick", "ask", "name_child")
 
 
-def build(tabular, stage, count=None):
+def build(tabular, count):
     """{"exercises/train": rows, …}: `count` exercises to train on and 500 more for dev, some of both as plain text."""
     exercises = Exercises(tabular)
-    sorts = [name for name, share in STAGES[stage].mix for _ in range(share)]
-    count = count or STAGES[stage].rows
+    sorts = [name for name, share in MIX for _ in range(share)]
     files = {f"{kind}/{where}": [] for kind in ("exercises", "text") for where in ("train", "dev")}
-    made, number = 0, STAGES[stage].first
+    made, number = 0, 0
     while made < count + 500:
         draws = Draws("exercise", number)
         number += 1
