@@ -3,37 +3,16 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "compare/plots.h"
+
 namespace moelora::compare {
 namespace {
 
 constexpr int kCell = 44, kRow = 28, kLabels = 190, kTitle = 34, kGap = 22;
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 std::string label_at(int x, int y, const std::string& anchor, const std::string& colour, const std::string& text) {
   return "<text x=\"" + std::to_string(x) + "\" y=\"" + std::to_string(y) + "\" text-anchor=\"" + anchor +
-         "\" fill=\"" + colour + "\">" + escaped(text) + "</text>\n";
+         "\" fill=\"" + colour + "\">" + html_escaped(text) + "</text>\n";
 }
 
 /// White to blue as the weight goes from 0 to the gate's largest.
