@@ -19,10 +19,10 @@
 
 #include "kernels/attention.h"
 #include "kernels/dropout.h"
+#include "kernels/glu.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/supervised_cross_entropy.h"
-#include "kernels/glu.h"
 
 namespace moelora::kernels {
 namespace {

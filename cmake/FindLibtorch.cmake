@@ -31,14 +31,18 @@ find_package_handle_standard_args(Libtorch
 
 if(Libtorch_FOUND AND NOT TARGET Libtorch::cpu)
   # libtorch uses OpenMP through at::parallel_for, which is header code: without -fopenmp it silently runs serially. The
-  # fuzzed readers may: clang's OpenMP would be a second one beside libtorch's.
+  # fuzzed readers may: clang's OpenMP would be a second one beside libtorch's. Where libtorch brings its own libgomp, that
+  # is the one to link: the compiler's would be hidden by it at run time.
+  get_filename_component(_libtorch_lib_dir "${LIBTORCH_CPU_LIBRARY}" DIRECTORY)
   if(MOELORA_FUZZ)
     set(_libtorch_openmp)
   else()
     find_package(OpenMP REQUIRED COMPONENTS CXX)
     set(_libtorch_openmp OpenMP::OpenMP_CXX)
+    if(EXISTS "${_libtorch_lib_dir}/libgomp.so.1" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      set_target_properties(OpenMP::OpenMP_CXX PROPERTIES INTERFACE_LINK_LIBRARIES "${_libtorch_lib_dir}/libgomp.so.1")
+    endif()
   endif()
-  get_filename_component(_libtorch_lib_dir "${LIBTORCH_CPU_LIBRARY}" DIRECTORY)
   add_library(Libtorch::c10 SHARED IMPORTED)
   set_target_properties(Libtorch::c10 PROPERTIES IMPORTED_LOCATION "${LIBTORCH_C10_LIBRARY}")
   add_library(Libtorch::cpu SHARED IMPORTED)

@@ -1,5 +1,6 @@
 # Where tests/fixtures/generate.py writes.
 set(MOELORA_FIXTURES_DIR ${PROJECT_BINARY_DIR}/fixtures)
+configure_file(${PROJECT_SOURCE_DIR}/tests/support/fixtures_dir.cpp.in ${PROJECT_BINARY_DIR}/fixtures_dir.cpp @ONLY)
 
 # moelora_library(NAME SOURCES ... [DEPENDS ...] [LINK ...]): the one library of a folder of src/.
 #   DEPENDS  libraries of this project, by folder name; only those listed earlier in docs/architecture.md
@@ -17,10 +18,9 @@ endfunction()
 #   FIXTURES  what ctest makes before it runs them, e.g. model_fixtures (tests/fixtures/README.md)
 function(moelora_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINK;FIXTURES" ${ARGN})
-  add_executable(${name}_test ${ARG_SOURCES})
+  add_executable(${name}_test ${ARG_SOURCES} ${PROJECT_BINARY_DIR}/fixtures_dir.cpp)
   list(TRANSFORM ARG_DEPENDS PREPEND moelora::)
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-  target_compile_definitions(${name}_test PRIVATE MOELORA_FIXTURES_DIR="${MOELORA_FIXTURES_DIR}")
   target_link_libraries(${name}_test PRIVATE ${ARG_DEPENDS} ${ARG_LINK} GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 300
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTIES TIMEOUT 600 FIXTURES_REQUIRED "${ARG_FIXTURES}"

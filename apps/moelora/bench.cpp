@@ -37,7 +37,8 @@ struct BenchTrainFlags {
 /// The flags' own run where no configuration is given: what the overrides don't say is PEFT's customary setting.
 config::RunConfig bench_config(const BenchTrainFlags& own, const std::vector<std::string>& overrides) {
   if (!own.config.empty()) return config::load_config(own.config, overrides);
-  return config::parse_config("model: " + own.shape + "\ndata: {sources: [none]}\noutput: none\ntrain: {batch_size: 8}\n", "bench", overrides);
+  return config::parse_config(
+      "model: " + own.shape + "\ndata: {sources: [none]}\noutput: none\ntrain: {batch_size: 8}\n", "bench", overrides);
 }
 
 struct Prepared {
@@ -48,7 +49,11 @@ struct Prepared {
 };
 
 Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& overrides) {
-  Prepared prepared{.config = bench_config(own, overrides), .model_name = own.shape, .workload_name = own.workload, .model = {}, .rows = {}};
+  Prepared prepared{.config = bench_config(own, overrides),
+                    .model_name = own.shape,
+                    .workload_name = own.workload,
+                    .model = {},
+                    .rows = {}};
   const config::RunConfig& config = prepared.config;
   if (!own.config.empty()) {
     train::RunSetup setup = train::prepare_data(config);
@@ -61,8 +66,9 @@ Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& ove
   }
   at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
   const nn::ModelConfig shape = bench::shape(own.shape);
-  bench::Workload workload = own.workload.empty() ? bench::even_workload(own.samples, own.tokens, shape.vocab_size, config.train.seed)
-                                                  : bench::read_workload(own.workload, shape.vocab_size, config.train.seed);
+  bench::Workload workload = own.workload.empty()
+                                 ? bench::even_workload(own.samples, own.tokens, shape.vocab_size, config.train.seed)
+                                 : bench::read_workload(own.workload, shape.vocab_size, config.train.seed);
   if (own.workload.empty()) prepared.workload_name = std::to_string(own.samples) + " x " + std::to_string(own.tokens);
   if (own.one_task) workload = bench::as_one_task(workload);
   nn::RandomWeights weights(config.train.seed, shape.initializer_range);
@@ -70,7 +76,8 @@ Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& ove
   if (config.adapter.method == config::Method::kFull) {
     prepared.model.decoder->make_trainable();
   } else {
-    prepared.model.adapters = std::make_unique<adapters::AdapterSet>(*prepared.model.decoder, config.adapter, workload.tasks, config.train.seed);
+    prepared.model.adapters = std::make_unique<adapters::AdapterSet>(*prepared.model.decoder, config.adapter,
+                                                                     workload.tasks, config.train.seed);
   }
   prepared.rows = workload.rows;
   return prepared;
@@ -96,11 +103,13 @@ class SharedWeights : public nn::WeightSource {
 void print_table(const nlohmann::ordered_json& json) {
   for (const auto& [key, value] : json.items()) {
     if (value.is_object()) {
-      for (const auto& [kind, share] : value.items()) std::printf("  %-22s %10.1f %%\n", kind.c_str(), 100 * share.get<double>());
+      for (const auto& [kind, share] : value.items())
+        std::printf("  %-22s %10.1f %%\n", kind.c_str(), 100 * share.get<double>());
     } else if (value.is_number_float()) {
       std::printf("%-24s %10.3f\n", key.c_str(), value.get<double>());
     } else {
-      std::printf("%-24s %10s\n", key.c_str(), value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+      std::printf("%-24s %10s\n", key.c_str(),
+                  value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
     }
   }
 }
@@ -142,9 +151,8 @@ void run_bench_generate(const BenchGenerateFlags& own, const std::vector<std::st
   std::vector<std::string> tasks;
   for (int64_t i = 0; i < own.options.batch_size; ++i) tasks.push_back("task" + std::to_string(i));
   adapted.adapters = std::make_unique<adapters::AdapterSet>(*adapted.decoder, config.adapter, tasks, config.train.seed);
-  nlohmann::ordered_json json = {{"model", own.shape},
-                                 {"dtype", dtype == at::kBFloat16 ? "bf16" : "f32"},
-                                 {"threads", at::get_num_threads()}};
+  nlohmann::ordered_json json = {
+      {"model", own.shape}, {"dtype", dtype == at::kBFloat16 ? "bf16" : "f32"}, {"threads", at::get_num_threads()}};
   json.update(bench::generate_bench_json(bench::bench_generate(adapted, base, own.options), own.options));
   if (own.json) {
     std::cout << json.dump() << "\n";
@@ -154,31 +162,48 @@ void run_bench_generate(const BenchGenerateFlags& own, const std::vector<std::st
 }
 
 void add_bench_generate(CLI::App& bench) {
-  CLI::App* verb = add_verb(bench, "generate", "reading prompts and writing answers of mixed tasks, beside the bare base and the memory's limit",
-                            "moelora bench generate --shape qwen2.5-0.5b --batch-size 8");
+  CLI::App* verb =
+      add_verb(bench, "generate",
+               "reading prompts and writing answers of mixed tasks, beside the bare base and the memory's limit",
+               "moelora bench generate --shape qwen2.5-0.5b --batch-size 8");
   const auto own = std::make_shared<BenchGenerateFlags>();
   verb->add_option("--shape", own->shape, list_names(bench::shape_names()))->capture_default_str();
-  verb->add_option("--batch-size", own->options.batch_size, "sequences decoded together, each of a task of its own")->check(CLI::Range(1, 1 << 12))->capture_default_str();
-  verb->add_option("--prompt-tokens", own->options.prompt_tokens, "of each prompt")->check(CLI::Range(1, 1 << 14))->capture_default_str();
-  verb->add_option("--new-tokens", own->options.new_tokens, "of each answer")->check(CLI::Range(2, 1 << 14))->capture_default_str();
-  verb->add_option("--pairs", own->options.pairs, "times that adapters and bare base are run, in turns")->check(CLI::Range(1, 1 << 10))->capture_default_str();
+  verb->add_option("--batch-size", own->options.batch_size, "sequences decoded together, each of a task of its own")
+      ->check(CLI::Range(1, 1 << 12))
+      ->capture_default_str();
+  verb->add_option("--prompt-tokens", own->options.prompt_tokens, "of each prompt")
+      ->check(CLI::Range(1, 1 << 14))
+      ->capture_default_str();
+  verb->add_option("--new-tokens", own->options.new_tokens, "of each answer")
+      ->check(CLI::Range(2, 1 << 14))
+      ->capture_default_str();
+  verb->add_option("--pairs", own->options.pairs, "times that adapters and bare base are run, in turns")
+      ->check(CLI::Range(1, 1 << 10))
+      ->capture_default_str();
   verb->add_flag("--json", own->json, "print one line of JSON instead of a table");
   verb->allow_extras();
   verb->callback([verb, own] { run_bench_generate(*own, config_overrides(*verb)); });
 }
 
 void add_bench_train(CLI::App& bench) {
-  CLI::App* verb = add_verb(bench, "train", "optimizer steps: tokens per second, memory, and where the time goes",
-                            "moelora bench train --shape qwen2.5-0.5b --workload benchmarks/ragged.jsonl --adapter.experts 8");
+  CLI::App* verb =
+      add_verb(bench, "train", "optimizer steps: tokens per second, memory, and where the time goes",
+               "moelora bench train --shape qwen2.5-0.5b --workload benchmarks/ragged.jsonl --adapter.experts 8");
   const auto own = std::make_shared<BenchTrainFlags>();
   verb->add_option("config", own->config, "a run's configuration; else a shape with random weights");
   verb->add_option("--shape", own->shape, list_names(bench::shape_names()))->capture_default_str();
   verb->add_option("--workload", own->workload, "JSON Lines of {task, prompt, answer}: lengths in tokens");
-  verb->add_option("--samples", own->samples, "without a workload: so many samples")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  verb->add_option("--samples", own->samples, "without a workload: so many samples")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
   verb->add_option("--tokens", own->tokens, "of so many tokens")->check(CLI::Range(2, 1 << 20))->capture_default_str();
   verb->add_flag("--one-task", own->one_task, "all samples are of one task");
-  verb->add_option("--steps", own->options.steps, "steps that are timed")->check(CLI::Range(1, 1 << 20))->capture_default_str();
-  verb->add_option("--warmup", own->options.warmup, "steps before them")->check(CLI::Range(0, 1 << 20))->capture_default_str();
+  verb->add_option("--steps", own->options.steps, "steps that are timed")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  verb->add_option("--warmup", own->options.warmup, "steps before them")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
   verb->add_flag("--products", own->options.products, "also time the step's matrix products alone");
   verb->add_flag("--json", own->json, "print one line of JSON instead of a table");
   verb->allow_extras();
@@ -188,7 +213,8 @@ void add_bench_train(CLI::App& bench) {
 }  // namespace
 
 void add_bench(CLI::App& app, const GlobalFlags&) {
-  CLI::App* verb = add_verb(app, "bench", "speed and memory on this machine", "moelora bench train --shape qwen2.5-0.5b");
+  CLI::App* verb =
+      add_verb(app, "bench", "speed and memory on this machine", "moelora bench train --shape qwen2.5-0.5b");
   verb->require_subcommand(1);
   add_bench_train(*verb);
   add_bench_generate(*verb);

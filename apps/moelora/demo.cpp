@@ -1,5 +1,5 @@
-// moelora demo: the bundled base and the ICD-10-CM tasks, from training to an exported adapter. What is done already is kept, so an
-// interrupted demo goes on where it stopped.
+// moelora demo: the bundled base and the ICD-10-CM tasks, from training to an exported adapter. What is done already is
+// kept, so an interrupted demo goes on where it stopped.
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -64,13 +64,15 @@ class Demo {
     return config::load_config(fs::path(own_.assets) / (method + ".yaml"), {"output=" + (output_ / method).string()});
   }
 
-  /// The identity of what is trained and scored: base, tokenizer, template, data, configuration. A record of another is never used.
+  /// The identity of what is trained and scored: base, tokenizer, template, data, configuration. A record of another is
+  /// never used.
   nlohmann::json record_of(const fs::path& path, const nlohmann::json& identity) const {
     nlohmann::json record = io::read_json_object(path);
     if (record.value("identity", nlohmann::json()) == identity) return record;
-    throw Error(ErrorKind::kConfig, {.where = path.string(),
-                                     .problem = "the demo there was trained with another configuration, data, base or version",
-                                     .hint = "give another directory with --output"});
+    throw Error(ErrorKind::kConfig,
+                {.where = path.string(),
+                 .problem = "the demo there was trained with another configuration, data, base or version",
+                 .hint = "give another directory with --output"});
   }
 
   void train_method(const std::string& method) {
@@ -88,16 +90,22 @@ class Demo {
       } else {
         for (const nn::WeightPtr& weight : setup.model.decoder->weights()) parameters += weight->stored().numel();
       }
-      write_file_atomically(path, ordered_json{{"identity", identity_[method]},
-                                               {"trainable_parameters", parameters},
-                                               {"steps", result.steps},
-                                               {"best_step", result.best_step},
-                                               {"tokens_per_s", result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0.0},
-                                               {"seconds", result.run_seconds}}.dump(2) + "\n");
+      write_file_atomically(
+          path,
+          ordered_json{{"identity", identity_[method]},
+                       {"trainable_parameters", parameters},
+                       {"steps", result.steps},
+                       {"best_step", result.best_step},
+                       {"tokens_per_s", result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0.0},
+                       {"seconds", result.run_seconds}}
+                  .dump(2) +
+              "\n");
     }
     training_[method] = record_of(path, identity_[method]);
-    std::printf("%s: %s trainable parameters, %.0f tokens/s, %s\n", method.c_str(), training_[method]["trainable_parameters"].dump().c_str(),
-                training_[method]["tokens_per_s"].get<double>(), train::format_duration(training_[method]["seconds"]).c_str());
+    std::printf("%s: %s trainable parameters, %.0f tokens/s, %s\n", method.c_str(),
+                training_[method]["trainable_parameters"].dump().c_str(),
+                training_[method]["tokens_per_s"].get<double>(),
+                train::format_duration(training_[method]["seconds"]).c_str());
   }
 
   static ordered_json score_json(const eval::MetricResult& result) {
@@ -137,7 +145,8 @@ class Demo {
     for (const eval::TaskReport& task : evaluation.report.tasks) {
       scores["tasks"][task.task] = score_json(task.result);
       scores["tasks"][task.task]["further"] = ordered_json::array();
-      for (const eval::MetricResult& further : task.further) scores["tasks"][task.task]["further"].push_back(score_json(further));
+      for (const eval::MetricResult& further : task.further)
+        scores["tasks"][task.task]["further"].push_back(score_json(further));
     }
     scores["seconds"] = seconds_since(start);
     write_file_atomically(path, scores.dump(2) + "\n");
@@ -157,7 +166,8 @@ class Demo {
   }
 
   /// Those of a task's metrics beside the first; `trivial` has no scores by them.
-  void print_further(const std::string& task, const std::vector<std::string>& columns, const nlohmann::json& trivial, ordered_json& row) const {
+  void print_further(const std::string& task, const std::vector<std::string>& columns, const nlohmann::json& trivial,
+                     ordered_json& row) const {
     const nlohmann::json& metrics = scores_.at("moelora")["tasks"][task]["further"];
     for (size_t i = 0; i < metrics.size(); ++i) {
       const std::string metric = metrics[i]["metric"];
@@ -190,7 +200,8 @@ class Demo {
       std::printf("%-12s %-18s", task.c_str(), entry["metric"].get<std::string>().c_str());
       for (const std::string& column : columns) {
         const bool given = trivial.at(task).contains(column);
-        const double score = given ? trivial[task][column].get<double>() : scores_.at(column)["tasks"][task]["score"].get<double>();
+        const double score =
+            given ? trivial[task][column].get<double>() : scores_.at(column)["tasks"][task]["score"].get<double>();
         row[column] = score;
         summary["mean"][column] = summary["mean"].value(column, 0.0) + score / static_cast<double>(tasks.size());
         std::printf(" %9.3f", score);
@@ -213,9 +224,11 @@ class Demo {
     summary["seconds"]["export"] = export_seconds_;
     summary["exported"] = {exported_.string()};
     write_file_atomically(summary_path_, summary.dump(2) + "\n");
-    std::printf("runs:     %s\nadapter:  %s  (PEFT loads it; `moelora export %s --to DIR` gives every task)\nsummary:  %s\n"
-                "gates:    moelora gates %s\n",
-                output_.c_str(), exported_.c_str(), (output_ / "moelora").c_str(), summary_path_.c_str(), (output_ / "moelora").c_str());
+    std::printf(
+        "runs:     %s\nadapter:  %s  (PEFT loads it; `moelora export %s --to DIR` gives every task)\nsummary:  %s\n"
+        "gates:    moelora gates %s\n",
+        output_.c_str(), exported_.c_str(), (output_ / "moelora").c_str(), summary_path_.c_str(),
+        (output_ / "moelora").c_str());
   }
 
   const DemoFlags& own_;
@@ -232,10 +245,14 @@ class Demo {
 }  // namespace
 
 void add_demo(CLI::App& app, const GlobalFlags& flags) {
-  CLI::App* verb = add_verb(app, "demo", "the bundled base model learns eight real tasks, with MOELoRA and with plain LoRA", "moelora demo");
+  CLI::App* verb = add_verb(
+      app, "demo", "the bundled base model learns eight real tasks, with MOELoRA and with plain LoRA", "moelora demo");
   const auto own = std::make_shared<DemoFlags>();
-  verb->add_option("--output", own->output, "directory of its runs; what is done there already is kept")->capture_default_str();
-  verb->add_option("--rows", own->rows, "test rows a task; 0: all")->capture_default_str()->check(CLI::NonNegativeNumber);
+  verb->add_option("--output", own->output, "directory of its runs; what is done there already is kept")
+      ->capture_default_str();
+  verb->add_option("--rows", own->rows, "test rows a task; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   verb->add_flag("--long", own->long_form, "also train every parameter (method full), the upper baseline");
   verb->add_option("--assets", own->assets, "the demo's files")->capture_default_str();
   verb->callback([own, &flags] {

@@ -13,7 +13,9 @@
 namespace moelora::app {
 namespace {
 
-void line(const char* name, const std::string& value) { std::printf("%-18s %s\n", name, value.c_str()); }
+void line(const char* name, const std::string& value) {
+  std::printf("%-18s %s\n", name, value.c_str());
+}
 
 void run_doctor() {
   const CpuFeatures& cpu = cpu_features();

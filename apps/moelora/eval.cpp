@@ -41,13 +41,15 @@ std::filesystem::path report_dir(const EvalFlags& own) {
   if (!own.to.empty()) {
     const std::filesystem::path to = own.to;
     if (std::filesystem::exists(to)) {
-      throw Error(ErrorKind::kIo, {.where = own.to, .problem = "exists already", .hint = "give another directory with --to"});
+      throw Error(ErrorKind::kIo,
+                  {.where = own.to, .problem = "exists already", .hint = "give another directory with --to"});
     }
     return to;
   }
   const std::string name = "eval-" + own.split + (own.without_adapter ? "-base" : "");
   std::filesystem::path dir = std::filesystem::path(own.run) / name;
-  for (int n = 2; std::filesystem::exists(dir); ++n) dir = std::filesystem::path(own.run) / (name + "-" + std::to_string(n));
+  for (int n = 2; std::filesystem::exists(dir); ++n)
+    dir = std::filesystem::path(own.run) / (name + "-" + std::to_string(n));
   return dir;
 }
 
@@ -55,7 +57,9 @@ std::filesystem::path report_dir(const EvalFlags& own) {
 void make_parent(const std::filesystem::path& dir) {
   std::error_code error;
   if (dir.has_parent_path()) std::filesystem::create_directories(dir.parent_path(), error);
-  if (error) throw Error(ErrorKind::kIo, {.where = dir.string(), .problem = "can't make the directory", .found = error.message()});
+  if (error)
+    throw Error(ErrorKind::kIo,
+                {.where = dir.string(), .problem = "can't make the directory", .found = error.message()});
 }
 
 /// `--metric TASK=METRIC` in place of the recorded one.
@@ -63,7 +67,8 @@ void set_metrics(const EvalFlags& own, const train::OpenRun& run, config::RunCon
   for (const std::string& flag : own.metrics) {
     const size_t equals = flag.find('=');
     if (equals == std::string::npos || equals + 1 == flag.size()) {
-      throw Error(ErrorKind::kUsage, {.where = "--metric", .problem = "names no metric", .found = flag, .expected = "TASK=METRIC"});
+      throw Error(ErrorKind::kUsage,
+                  {.where = "--metric", .problem = "names no metric", .found = flag, .expected = "TASK=METRIC"});
     }
     const std::string task = flag.substr(0, equals);
     run.task_index(task);
@@ -71,8 +76,10 @@ void set_metrics(const EvalFlags& own, const train::OpenRun& run, config::RunCon
   }
 }
 
-/// The tasks to be scored: those named, else the run's with rows in the split. Others are named in a warning, never skipped silently.
-std::vector<std::string> tasks_of(const EvalFlags& own, const train::OpenRun& run, const data::Dataset& dataset, data::Split split) {
+/// The tasks to be scored: those named, else the run's with rows in the split. Others are named in a warning, never
+/// skipped silently.
+std::vector<std::string> tasks_of(const EvalFlags& own, const train::OpenRun& run, const data::Dataset& dataset,
+                                  data::Split split) {
   for (const std::string& task : own.tasks) run.task_index(task);
   if (!own.tasks.empty()) return own.tasks;
   const std::vector<std::string> known = run.saved.task_names();
@@ -85,11 +92,14 @@ std::vector<std::string> tasks_of(const EvalFlags& own, const train::OpenRun& ru
     if (std::ranges::find(known, task.name) == known.end()) unknown.push_back(task.name);
   }
   if (tasks.empty()) {
-    throw Error(ErrorKind::kData, {.where = "evaluation",
-                                   .problem = "there are no " + std::string(data::split_name(split)) + " rows of the run's tasks",
-                                   .expected = "rows of " + list_names(known)});
+    throw Error(ErrorKind::kData,
+                {.where = "evaluation",
+                 .problem = "there are no " + std::string(data::split_name(split)) + " rows of the run's tasks",
+                 .expected = "rows of " + list_names(known)});
   }
-  if (!without_rows.empty()) log_warn("not scored, as they have no " + std::string(data::split_name(split)) + " rows: " + list_names(without_rows));
+  if (!without_rows.empty())
+    log_warn("not scored, as they have no " + std::string(data::split_name(split)) +
+             " rows: " + list_names(without_rows));
   if (!unknown.empty()) log_warn("not scored, as the run wasn't trained on them: " + list_names(unknown));
   return tasks;
 }
@@ -97,8 +107,8 @@ std::vector<std::string> tasks_of(const EvalFlags& own, const train::OpenRun& ru
 void run_eval(const EvalFlags& own, const GlobalFlags& flags) {
   install_interrupt_handlers();
   const std::filesystem::path dir = report_dir(own);
-  train::OpenRun run =
-      train::open_run(own.run, {.base = own.base, .other_base = own.other_base, .without_adapter = own.without_adapter});
+  train::OpenRun run = train::open_run(
+      own.run, {.base = own.base, .other_base = own.other_base, .without_adapter = own.without_adapter});
   config::RunConfig& config = run.saved.config;
   set_metrics(own, run, config);
   if (!own.data.empty()) {
@@ -107,7 +117,8 @@ void run_eval(const EvalFlags& own, const GlobalFlags& flags) {
   }
   const data::Split split = own.split == "dev" ? data::Split::kDev : data::Split::kTest;
   const data::Dataset dataset =
-      data::load_dataset(config.data, config.tasks, {.splits = {data::Split::kTrain, split}, .required = {}, .allow_unused_settings = true});
+      data::load_dataset(config.data, config.tasks,
+                         {.splits = {data::Split::kTrain, split}, .required = {}, .allow_unused_settings = true});
   eval::EvaluateOptions options{.eval = config.eval,
                                 .tasks = tasks_of(own, run, dataset, split),
                                 .keep_prompts = own.show_text,
@@ -132,22 +143,25 @@ void run_eval(const EvalFlags& own, const GlobalFlags& flags) {
     std::cout << eval::report_json(report).dump(2) << "\n";
   } else {
     std::cout << eval::report_table(report);
-    std::printf("%lld tokens written in %s (%.0f tokens/s); report: %s\n", static_cast<long long>(evaluation.new_tokens),
-                train::format_duration(evaluation.seconds).c_str(),
-                evaluation.seconds > 0 ? static_cast<double>(evaluation.new_tokens) / evaluation.seconds : 0, dir.c_str());
+    std::printf("%lld tokens written in %s (%.0f tokens/s); report: %s\n",
+                static_cast<long long>(evaluation.new_tokens), train::format_duration(evaluation.seconds).c_str(),
+                evaluation.seconds > 0 ? static_cast<double>(evaluation.new_tokens) / evaluation.seconds : 0,
+                dir.c_str());
   }
 }
 
 }  // namespace
 
 void add_eval(CLI::App& app, const GlobalFlags& flags) {
-  CLI::App* verb = add_verb(app, "eval", "generate on the test rows and score every task: table, JSON, HTML, predictions",
-                            "moelora eval runs/medical --task report --task criterion");
+  CLI::App* verb =
+      add_verb(app, "eval", "generate on the test rows and score every task: table, JSON, HTML, predictions",
+               "moelora eval runs/medical --task report --task criterion");
   const auto own = std::make_shared<EvalFlags>();
   verb->add_option("run", own->run, "run directory")->required();
   verb->add_option("--task", own->tasks, "only this task (may be repeated)");
   verb->add_option("--split", own->split, "test or dev")->check(CLI::IsMember({"test", "dev"}))->capture_default_str();
-  verb->add_option("--rows", own->rows, "at most so many rows a task, evenly spaced; default 0: all")->check(CLI::NonNegativeNumber);
+  verb->add_option("--rows", own->rows, "at most so many rows a task, evenly spaced; default 0: all")
+      ->check(CLI::NonNegativeNumber);
   verb->add_option("--metric", own->metrics, "TASK=METRIC, in place of the task's (may be repeated)");
   verb->add_option("--data", own->data, "rows from this directory or file instead of the run's data (may be repeated)");
   verb->add_option("--to", own->to, "directory of the report, which must not exist; default RUN/eval-<split>");

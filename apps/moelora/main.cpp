@@ -1,4 +1,5 @@
-// The program: parses the command line, calls a verb, and turns every error into one message and an exit code by its kind.
+// The program: parses the command line, calls a verb, and turns every error into one message and an exit code by its
+// kind.
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -64,13 +65,14 @@ int print_usage_error(const CLI::App& app, const CLI::ParseError& error, int arg
 void check_arguments(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (!first_invalid_utf8(argv[i])) continue;
-    throw Error(ErrorKind::kUsage, {.where = "command line",
-                                    .problem = "argument " + std::to_string(i) + " is not valid UTF-8"});
+    throw Error(ErrorKind::kUsage,
+                {.where = "command line", .problem = "argument " + std::to_string(i) + " is not valid UTF-8"});
   }
 }
 
 int out_of_memory() {
-  print_error(Error(ErrorKind::kLimit, {.problem = "out of memory", .hint = "lower train.tokens_per_batch; `moelora plan` estimates memory"}));
+  print_error(Error(ErrorKind::kLimit, {.problem = "out of memory",
+                                        .hint = "lower train.tokens_per_batch; `moelora plan` estimates memory"}));
   return static_cast<int>(ErrorKind::kLimit);
 }
 
@@ -81,19 +83,23 @@ void add_global_flags(CLI::App& app, GlobalFlags& flags) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("moelora: fine-tunes one language model for many tasks at once (MOELoRA), and gives each task back as a LoRA", "moelora");
+  CLI::App app(
+      "moelora: fine-tunes one language model for many tasks at once (MOELoRA), and gives each task back as a LoRA",
+      "moelora");
   app.require_subcommand(1);
   app.set_version_flag("--version", "moelora " MOELORA_VERSION);
-  app.footer("Exit codes: 0 done, 1 internal, 2 usage, 3 configuration, 4 data, 5 model, 6 numeric, 7 disk, 8 lost peer, 9 limit,\n"
-             "75 interrupted (of `train`: a checkpoint was written, go on with --resume).");
+  app.footer(
+      "Exit codes: 0 done, 1 internal, 2 usage, 3 configuration, 4 data, 5 model, 6 numeric, 7 disk, 8 lost peer, 9 "
+      "limit,\n"
+      "75 interrupted (of `train`: a checkpoint was written, go on with --resume).");
   GlobalFlags flags;
   add_global_flags(app, flags);
   app.parse_complete_callback([&flags] {
     if (flags.quiet) set_log_level(LogLevel::kWarn);
     if (flags.verbose) set_log_level(LogLevel::kDebug);
   });
-  for (const auto add : {add_train, add_eval, add_export, add_compare, add_adapt, add_generate, add_gates, add_data, add_validate, add_plan,
-                         add_doctor, add_demo, add_bench}) {
+  for (const auto add : {add_train, add_eval, add_export, add_compare, add_adapt, add_generate, add_gates, add_data,
+                         add_validate, add_plan, add_doctor, add_demo, add_bench}) {
     add(app, flags);
   }
   for (CLI::App* verb : app.get_subcommands(nullptr)) add_global_flags(*verb, flags);
@@ -115,7 +121,8 @@ int run(int argc, char** argv) {
   } catch (const std::exception& error) {
     const std::optional<TorchError> torch = torch_error(error);
     if (torch && torch->out_of_memory) return out_of_memory();
-    print_error(Error(ErrorKind::kInternal, {.problem = torch ? torch->message : error.what(), .hint = "this is a bug in moelora: please report it"}));
+    print_error(Error(ErrorKind::kInternal, {.problem = torch ? torch->message : error.what(),
+                                             .hint = "this is a bug in moelora: please report it"}));
     return static_cast<int>(ErrorKind::kInternal);
   }
 }

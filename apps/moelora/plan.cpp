@@ -1,10 +1,11 @@
 // moelora plan CONFIG.yaml
+#include "train/plan.h"
+
 #include <cstdio>
 #include <iostream>
 #include <memory>
 
 #include "config/load.h"
-#include "train/plan.h"
 #include "train/progress.h"
 #include "verbs.h"
 
@@ -30,16 +31,19 @@ void run_plan(const PlanFlags& own, const std::vector<std::string>& overrides) {
   std::printf("memory: weights       %14.2f GiB\n", gib(plan.weight_bytes));
   std::printf("        optimizer     %14.2f GiB  (masters, gradients, moments)\n", gib(plan.optimizer_bytes));
   std::printf("        activations   %14.2f GiB  (of one micro-batch)\n", gib(plan.activation_bytes));
-  std::printf("        together      %14.2f GiB\n", gib(plan.weight_bytes + plan.optimizer_bytes + plan.activation_bytes));
+  std::printf("        together      %14.2f GiB\n",
+              gib(plan.weight_bytes + plan.optimizer_bytes + plan.activation_bytes));
   std::printf("optimizer steps       %14lld\n", static_cast<long long>(plan.steps));
   std::printf("tokens per step       %14.0f\n", plan.tokens_per_step);
-  std::printf("time                  %14s  (at %.0f GFLOP/s, measured now)\n", train::format_duration(plan.seconds).c_str(), plan.gflops);
+  std::printf("time                  %14s  (at %.0f GFLOP/s, measured now)\n",
+              train::format_duration(plan.seconds).c_str(), plan.gflops);
 }
 
 }  // namespace
 
 void add_plan(CLI::App& app, const GlobalFlags&) {
-  CLI::App* verb = add_verb(app, "plan", "parameters, memory, steps and time of a run, without loading weights", "moelora plan config.yaml");
+  CLI::App* verb = add_verb(app, "plan", "parameters, memory, steps and time of a run, without loading weights",
+                            "moelora plan config.yaml");
   const auto own = std::make_shared<PlanFlags>();
   verb->add_option("config", own->config, "configuration (docs/config.md)")->required();
   verb->add_flag("--json", own->json, "print JSON instead of a table");

@@ -8,7 +8,7 @@
 namespace moelora::app {
 
 struct TorchError {
-  std::string message;         // without the backtrace that what() adds
+  std::string message;  // without the backtrace that what() adds
   bool out_of_memory = false;
 };
 

@@ -44,15 +44,18 @@ void run_train(const TrainFlags& train_flags, const std::vector<std::string>& ov
   if (setup.config.eval.generate) {
     options.dev_scores = [](const train::RunSetup& run) {
       const eval::EvaluateOptions evaluate{.eval = run.config.eval, .seed = run.config.train.seed};
-      return eval::task_scores(eval::evaluate(run.model, run.dataset, data::Split::kDev, *run.renderer, evaluate).report);
+      return eval::task_scores(
+          eval::evaluate(run.model, run.dataset, data::Split::kDev, *run.renderer, evaluate).report);
     };
   }
   const train::TrainResult result = train::train(setup, options);
   std::printf("done: %lld steps in %s, %.0f tokens/s%s\n", static_cast<long long>(result.steps),
-              train::format_duration(result.seconds).c_str(), result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0,
+              train::format_duration(result.seconds).c_str(),
+              result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0,
               result.stopped_early ? " (stopped early)" : "");
   if (result.best_value) {
-    std::printf("best: step %lld, %s %.4f\n", static_cast<long long>(result.best_step), setup.config.eval.best.c_str(), *result.best_value);
+    std::printf("best: step %lld, %s %.4f\n", static_cast<long long>(result.best_step), setup.config.eval.best.c_str(),
+                *result.best_value);
   }
   std::printf("result: %s\n", result.artefact.c_str());
 }
@@ -60,8 +63,9 @@ void run_train(const TrainFlags& train_flags, const std::vector<std::string>& ov
 }  // namespace
 
 void add_train(CLI::App& app, const GlobalFlags& flags) {
-  CLI::App* verb = add_verb(app, "train", "fine-tune; checkpoints, exact resume, per-task losses",
-                            "moelora train config.yaml --train.learning_rate=1e-4\n  moelora train config.yaml --resume");
+  CLI::App* verb =
+      add_verb(app, "train", "fine-tune; checkpoints, exact resume, per-task losses",
+               "moelora train config.yaml --train.learning_rate=1e-4\n  moelora train config.yaml --resume");
   const auto own = std::make_shared<TrainFlags>();
   verb->add_option("config", own->config, "configuration (docs/config.md)")->required();
   verb->add_flag("--resume", own->resume, "continue the run from its newest valid checkpoint");

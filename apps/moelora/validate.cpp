@@ -14,14 +14,16 @@ void run_validate(const std::string& path, const std::vector<std::string>& overr
   const train::RunSetup setup = train::prepare_data(config::load_config(path, overrides));
   for (const std::string& warning : setup.dataset.warnings) log_warn(warning);
   std::printf("valid: %zu tasks, %lld training, %lld dev and %lld test rows\n", setup.dataset.tasks.size(),
-              static_cast<long long>(setup.dataset.rows(data::Split::kTrain)), static_cast<long long>(setup.dataset.rows(data::Split::kDev)),
+              static_cast<long long>(setup.dataset.rows(data::Split::kTrain)),
+              static_cast<long long>(setup.dataset.rows(data::Split::kDev)),
               static_cast<long long>(setup.dataset.rows(data::Split::kTest)));
 }
 
 }  // namespace
 
 void add_validate(CLI::App& app, const GlobalFlags&) {
-  CLI::App* verb = add_verb(app, "validate", "everything that can be wrong with a configuration and its data, before weights are loaded",
+  CLI::App* verb = add_verb(app, "validate",
+                            "everything that can be wrong with a configuration and its data, before weights are loaded",
                             "moelora validate config.yaml");
   const auto path = std::make_shared<std::string>();
   verb->add_option("config", *path, "configuration (docs/config.md)")->required();

@@ -24,10 +24,11 @@ std::vector<std::string> config_overrides(const CLI::App& verb) {
     } else {
       std::vector<std::string> known;
       for (const CLI::Option* option : verb.get_options()) known.push_back(option->get_name());
-      throw Error(ErrorKind::kUsage, {.where = "command line",
-                                      .problem = "unknown argument `" + rest[i] + "`",
-                                      .expected = "a flag of `moelora " + verb.get_name() + "` or a configuration key like --train.seed=1",
-                                      .hint = did_you_mean(rest[i], known)});
+      throw Error(ErrorKind::kUsage,
+                  {.where = "command line",
+                   .problem = "unknown argument `" + rest[i] + "`",
+                   .expected = "a flag of `moelora " + verb.get_name() + "` or a configuration key like --train.seed=1",
+                   .hint = did_you_mean(rest[i], known)});
     }
   }
   return overrides;

@@ -1,8 +1,8 @@
-// The verbs of the command line, one file each, and each only: parse, call, print. main.cpp turns errors into exit codes.
+// The verbs of the command line, one file each, and each only: parse, call, print. main.cpp turns errors into exit
+// codes.
 #pragma once
 
 #include <CLI/CLI.hpp>
-
 #include <string>
 #include <vector>
 

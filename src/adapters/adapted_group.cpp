@@ -18,21 +18,23 @@ using torch::autograd::variable_list;
 enum Argument { kX, kStack, kWeights, kFirstB };
 
 /// D: the rows' dropout, or nothing where they carry no names for its draws (evaluation) or p is 0. Its own backward.
-at::Tensor drop(const at::Tensor& x, const kernels::DropoutKey& key, const at::Tensor& sample_keys, const at::Tensor& positions) {
+at::Tensor drop(const at::Tensor& x, const kernels::DropoutKey& key, const at::Tensor& sample_keys,
+                const at::Tensor& positions) {
   return key.p > 0 && sample_keys.defined() ? kernels::counter_dropout_raw(x, key, sample_keys, positions) : x;
 }
 
 }  // namespace
 
 variable_list AdaptedGroup::forward(AutogradContext* context, const at::Tensor& x, const at::Tensor&,
-                                    const std::optional<at::Tensor>& weights, at::TensorList, const AdaptedProjection* projection,
-                                    const TaskRows* rows) {
+                                    const std::optional<at::Tensor>& weights, at::TensorList,
+                                    const AdaptedProjection* projection, const TaskRows* rows) {
   const WorkTimer timer(Work::kAdapter);
   const AdaptedProjection& p = *projection;
   const int64_t rank = p.options_.rank;
   const at::Tensor dropped = drop(x, p.options_.dropout, rows->sample_keys(), rows->positions());
   const bool few = kernels::takes_few_rows(dropped, p.stack_compute_);  // decoding
-  const at::Tensor z = few ? kernels::few_rows_linear(dropped, p.stack_compute_, {}) : at::mm(dropped, p.stack_compute_.t());  // [T, n R]
+  const at::Tensor z = few ? kernels::few_rows_linear(dropped, p.stack_compute_, {})
+                           : at::mm(dropped, p.stack_compute_.t());  // [T, n R]
   const at::Tensor scaled = weights ? weights->mul(p.options_.scale) : at::Tensor();
   const at::Tensor u = scaled.defined() ? kernels::row_scale(z, scaled) : z.mul(p.options_.scale);
 

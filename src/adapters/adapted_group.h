@@ -9,7 +9,8 @@
 
 namespace moelora::adapters {
 
-/// Differentiable in x, the stack A [n R, in], the weights m [T, n R] and each B_i [out_i, R]. With z = D(x) A^T, s the scale:
+/// Differentiable in x, the stack A [n R, in], the weights m [T, n R] and each B_i [out_i, R]. With z = D(x) A^T, s the
+/// scale:
 ///
 ///   forward   y_i = W_i x + b_i + (s z ⊙ m)_i B_i^T
 ///   backward  du_i = dy_i B_i                       u = s z ⊙ m
@@ -21,7 +22,8 @@ namespace moelora::adapters {
 struct AdaptedGroup : torch::autograd::Function<AdaptedGroup> {
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                                                 const at::Tensor& stack, const std::optional<at::Tensor>& weights,
-                                                at::TensorList b, const AdaptedProjection* projection, const TaskRows* rows);
+                                                at::TensorList b, const AdaptedProjection* projection,
+                                                const TaskRows* rows);
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& dy);

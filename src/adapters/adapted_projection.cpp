@@ -14,8 +14,9 @@
 
 namespace moelora::adapters {
 
-AdaptedProjection::AdaptedProjection(std::unique_ptr<nn::Projection> base, std::vector<std::shared_ptr<const Mixer>> mixers,
-                                     const ExpertOptions& options, at::ScalarType compute_dtype)
+AdaptedProjection::AdaptedProjection(std::unique_ptr<nn::Projection> base,
+                                     std::vector<std::shared_ptr<const Mixer>> mixers, const ExpertOptions& options,
+                                     at::ScalarType compute_dtype)
     : base_(std::move(base)), options_(options), compute_dtype_(compute_dtype) {
   std::vector<at::Tensor> stacked;
   for (size_t i = 0; i < mixers.size(); ++i) {
@@ -24,8 +25,11 @@ AdaptedProjection::AdaptedProjection(std::unique_ptr<nn::Projection> base, std::
     const int64_t in = member.base->in_features(), out = member.base->out_features();
     const std::string name = member.path + ".lora_A";
     stacked.push_back(options.normal_init ? normal_parameter(name, {options.rank, in}, 0.01, options.seed)
-                                          : uniform_parameter(name, {options.rank, in}, 1 / std::sqrt(static_cast<double>(in)), options.seed));
-    adapters_.push_back({.member = i, .path = member.path, .b = at::zeros({out, options.rank}, at::kFloat).requires_grad_(true),
+                                          : uniform_parameter(name, {options.rank, in},
+                                                              1 / std::sqrt(static_cast<double>(in)), options.seed));
+    adapters_.push_back({.member = i,
+                         .path = member.path,
+                         .b = at::zeros({out, options.rank}, at::kFloat).requires_grad_(true),
                          .mixer = mixers[i]});
   }
   {

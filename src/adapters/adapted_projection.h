@@ -1,14 +1,15 @@
 // A projection with stacked experts beside its frozen linears:
 //
-//   y_i = W_i x + b_i + (alpha / r) * ((D(x) A_i^T) ⊙ m_i) B_i^T          A_i [R, in], B_i [out_i, R], m_i [T, R] from the Mixer
+//   y_i = W_i x + b_i + (alpha / r) * ((D(x) A_i^T) ⊙ m_i) B_i^T          A_i [R, in], B_i [out_i, R], m_i [T, R] from
+//   the Mixer
 //
-// which is the paper's  W0 x + (alpha / r) * sum_n w[t,n] B_n A_n x  with the experts' A_n stacked by rows and B_n by columns
-// (R = r, m = repeat(w[t], r / N)): the cost of one LoRA of rank r, whatever N and however many tasks share the batch.
-// The group's A_i stand in one matrix, so that q, k and v (gate and up) take one product. Forward and backward are written by hand
-// and keep nothing of size [T, out].
+// which is the paper's  W0 x + (alpha / r) * sum_n w[t,n] B_n A_n x  with the experts' A_n stacked by rows and B_n by
+// columns (R = r, m = repeat(w[t], r / N)): the cost of one LoRA of rank r, whatever N and however many tasks share the
+// batch. The group's A_i stand in one matrix, so that q, k and v (gate and up) take one product. Forward and backward
+// are written by hand and keep nothing of size [T, out].
 //
-// Dropout D draws one mask for the input of a group, shared by all experts and members: the reference draws one per expert, PEFT one
-// per linear. Same expectation, fewer passes; all agree at p = 0.
+// Dropout D draws one mask for the input of a group, shared by all experts and members: the reference draws one per
+// expert, PEFT one per linear. Same expectation, fewer passes; all agree at p = 0.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,8 +25,8 @@
 namespace moelora::adapters {
 
 struct ExpertOptions {
-  int64_t rank = 0;   // R, over all experts
-  double scale = 1;   // alpha / r
+  int64_t rank = 0;          // R, over all experts
+  double scale = 1;          // alpha / r
   bool normal_init = false;  // A ~ N(0, 0.01²), as the reference; else Kaiming-uniform U(±1/sqrt(in)), as PEFT
   uint64_t seed = 0;
   kernels::DropoutKey dropout;
@@ -33,10 +34,10 @@ struct ExpertOptions {
 
 /// The adapter of one linear: views of what is trained.
 struct MemberAdapter {
-  size_t member = 0;                    // index among the group's members
-  std::string path;                     // "model.layers.0.self_attn.q_proj"
-  at::Tensor a;                         // A_i [R, in] float32, rows of the group's stack
-  at::Tensor b;                         // B_i [out, R] float32, a leaf
+  size_t member = 0;  // index among the group's members
+  std::string path;   // "model.layers.0.self_attn.q_proj"
+  at::Tensor a;       // A_i [R, in] float32, rows of the group's stack
+  at::Tensor b;       // B_i [out, R] float32, a leaf
   std::shared_ptr<const Mixer> mixer;
 };
 
@@ -52,13 +53,15 @@ class AdaptedProjection : public nn::Projection {
 
   const std::vector<MemberAdapter>& adapters() const { return adapters_; }
 
-  /// Masters that are trained, by name: the stack ("….q_proj+k_proj+v_proj.lora_A" [n R, in]) and each "<path>.lora_B" [out, R].
+  /// Masters that are trained, by name: the stack ("….q_proj+k_proj+v_proj.lora_A" [n R, in]) and each "<path>.lora_B"
+  /// [out, R].
   std::vector<NamedTensor> parameters() const;
 
   /// Rounds the masters to the compute dtype again; to be called whenever they have changed.
   void refresh();
 
-  /// Folds one task's adapter into copies of the weights, in float32 from the pristine ones: forward then is the base's cost.
+  /// Folds one task's adapter into copies of the weights, in float32 from the pristine ones: forward then is the base's
+  /// cost.
   void merge(int64_t task);
   /// Gives the wrapped projection away; nothing may be asked of this one afterwards.
   std::unique_ptr<nn::Projection> take_base() { return std::move(base_); }
@@ -73,10 +76,10 @@ class AdaptedProjection : public nn::Projection {
   std::unique_ptr<nn::Projection> base_;
   ExpertOptions options_;
   at::ScalarType compute_dtype_;
-  at::Tensor stack_;                       // A of all adapted members [n R, in] float32, a leaf
-  std::vector<MemberAdapter> adapters_;    // n
-  at::Tensor stack_compute_;               // stack_ in the compute dtype
-  std::vector<at::Tensor> b_compute_;      // [out_i, R] each
+  at::Tensor stack_;                                     // A of all adapted members [n R, in] float32, a leaf
+  std::vector<MemberAdapter> adapters_;                  // n
+  at::Tensor stack_compute_;                             // stack_ in the compute dtype
+  std::vector<at::Tensor> b_compute_;                    // [out_i, R] each
   std::vector<std::unique_ptr<nn::BaseLinear>> merged_;  // one a member while merged, else empty
 };
 

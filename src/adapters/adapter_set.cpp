@@ -14,14 +14,16 @@
 
 namespace moelora::adapters {
 
-AdapterSet::AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config, std::vector<std::string> tasks, uint64_t seed)
+AdapterSet::AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config, std::vector<std::string> tasks,
+                       uint64_t seed)
     : config_(config), tasks_(std::move(tasks)), seed_(seed) {
   if (config::mixes_experts(config.method)) {
     if (config.experts < 1 || config.rank % config.experts != 0) {
-      throw Error(ErrorKind::kConfig, {.where = "`adapter.rank`",
-                                       .problem = "rank is not divisible by experts",
-                                       .found = "rank " + std::to_string(config.rank) + ", experts " + std::to_string(config.experts),
-                                       .expected = "a multiple of experts (rank is the total over them)"});
+      throw Error(ErrorKind::kConfig,
+                  {.where = "`adapter.rank`",
+                   .problem = "rank is not divisible by experts",
+                   .found = "rank " + std::to_string(config.rank) + ", experts " + std::to_string(config.experts),
+                   .expected = "a multiple of experts (rank is the total over them)"});
     }
   }
   std::vector<std::string> paths;
@@ -35,11 +37,12 @@ AdapterSet::AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config
     std::vector<std::shared_ptr<const Mixer>> mixers;
     for (const nn::Member& member : slot->members()) mixers.push_back(targeted[next++] ? make_mixer(member) : nullptr);
     if (std::ranges::none_of(mixers, [](const auto& mixer) { return mixer != nullptr; })) return;
-    const ExpertOptions options{.rank = columns(),
-                                .scale = config.alpha / static_cast<double>(config.rank),
-                                .normal_init = config.init_a == config::InitA::kNormal,
-                                .seed = seed,
-                                .dropout = {.p = config.dropout, .seed = seed, .module = static_cast<uint32_t>(projections_.size())}};
+    const ExpertOptions options{
+        .rank = columns(),
+        .scale = config.alpha / static_cast<double>(config.rank),
+        .normal_init = config.init_a == config::InitA::kNormal,
+        .seed = seed,
+        .dropout = {.p = config.dropout, .seed = seed, .module = static_cast<uint32_t>(projections_.size())}};
     auto adapted = std::make_unique<AdaptedProjection>(std::move(slot), std::move(mixers), options, decoder.dtype());
     projections_.push_back(adapted.get());
     slot = std::move(adapted);
@@ -56,18 +59,23 @@ std::shared_ptr<const Mixer> AdapterSet::make_mixer(const nn::Member& linear) {
   using config::Method;
   switch (config_.method) {
     case Method::kLora:
-    case Method::kLoraTaskPrompt: return shared_mixer_ = std::make_shared<PlainMixer>(config_.rank);
-    case Method::kUniform: return shared_mixer_ = std::make_shared<UniformMixer>(config_.rank, config_.experts);
+    case Method::kLoraTaskPrompt:
+      return shared_mixer_ = std::make_shared<PlainMixer>(config_.rank);
+    case Method::kUniform:
+      return shared_mixer_ = std::make_shared<UniformMixer>(config_.rank, config_.experts);
     case Method::kLoraPerTask:
     case Method::kLoraHub:
     case Method::kTaskArithmetic: {
       const int64_t tasks = static_cast<int64_t>(tasks_.size());
       return shared_mixer_ = std::make_shared<GivenWeights>(tasks, /*experts=*/tasks, columns());
     }
-    case Method::kMolora: return std::make_shared<TokenGate>(gate_options(linear.path + ".gate"), linear.base->in_features());
-    case Method::kMoelora: return make_task_gate(linear.path);
+    case Method::kMolora:
+      return std::make_shared<TokenGate>(gate_options(linear.path + ".gate"), linear.base->in_features());
+    case Method::kMoelora:
+      return make_task_gate(linear.path);
     case Method::kFull:
-      throw Error(ErrorKind::kInternal, {.where = "AdapterSet", .problem = "method `full` trains the base and attaches nothing"});
+      throw Error(ErrorKind::kInternal,
+                  {.where = "AdapterSet", .problem = "method `full` trains the base and attaches nothing"});
   }
   throw Error(ErrorKind::kInternal, {.where = "AdapterSet", .problem = "unknown method"});
 }
@@ -82,7 +90,8 @@ GateOptions AdapterSet::gate_options(std::string name) const {
 
 std::shared_ptr<const Mixer> AdapterSet::make_task_gate(const std::string& path) {
   if (!embedding_) {
-    embedding_ = std::make_shared<TaskEmbedding>(static_cast<int64_t>(tasks_.size()), config_.gate.embedding_size, seed_);
+    embedding_ =
+        std::make_shared<TaskEmbedding>(static_cast<int64_t>(tasks_.size()), config_.gate.embedding_size, seed_);
   }
   const bool shared = config_.gate.scope == config::GateScope::kShared;
   auto gate = std::make_shared<TaskGate>(gate_options(shared ? "gate" : path + ".gate"), embedding_);
@@ -106,7 +115,8 @@ int64_t AdapterSet::task_index(const std::string& name) const {
 std::unique_ptr<TaskRows> AdapterSet::rows(const PackedTasks& packed) const {
   for (const int64_t task : packed.tasks) {
     if (task < 0 || task >= static_cast<int64_t>(tasks_.size())) {
-      throw Error(ErrorKind::kInternal, {.where = "packed batch", .problem = "task index out of range", .found = std::to_string(task)});
+      throw Error(ErrorKind::kInternal,
+                  {.where = "packed batch", .problem = "task index out of range", .found = std::to_string(task)});
     }
     if (merged_task_ >= 0 && task != merged_task_) {
       throw Error(ErrorKind::kUsage, {.where = "task",
@@ -188,7 +198,8 @@ std::vector<CollapsedLinear> AdapterSet::collapse(int64_t task) const {
 
 void AdapterSet::merge(int64_t task) {
   if (task < 0 || task >= static_cast<int64_t>(tasks_.size())) {
-    throw Error(ErrorKind::kInternal, {.where = "merge", .problem = "task index out of range", .found = std::to_string(task)});
+    throw Error(ErrorKind::kInternal,
+                {.where = "merge", .problem = "task index out of range", .found = std::to_string(task)});
   }
   if (task == merged_task_) return;
   for (AdaptedProjection* projection : projections_) projection->merge(task);
@@ -204,7 +215,8 @@ std::vector<GateTable> AdapterSet::gates() const {
   if (shared_mixer_) return {gate_table("shared", *shared_mixer_, tasks_.size())};
   std::vector<GateTable> gates;
   for (const AdaptedProjection* projection : projections_) {
-    for (const MemberAdapter& adapter : projection->adapters()) gates.push_back(gate_table(adapter.path, *adapter.mixer, tasks_.size()));
+    for (const MemberAdapter& adapter : projection->adapters())
+      gates.push_back(gate_table(adapter.path, *adapter.mixer, tasks_.size()));
   }
   return gates;
 }

@@ -1,4 +1,5 @@
-// All adapters of a model for a list of tasks: attached to a decoder, trained as one set, collapsed and merged task by task.
+// All adapters of a model for a list of tasks: attached to a decoder, trained as one set, collapsed and merged task by
+// task.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,8 +23,9 @@ GateTable gate_table(std::string name, const Mixer& mixer, size_t task_count);
 
 class AdapterSet {
  public:
-  /// Wraps the decoder's projections that config.targets names; the decoder must outlive the set and be frozen. `seed` decides
-  /// initial values and dropout. Throws Error (kConfig) where a target matches nothing or experts don't divide rank.
+  /// Wraps the decoder's projections that config.targets names; the decoder must outlive the set and be frozen. `seed`
+  /// decides initial values and dropout. Throws Error (kConfig) where a target matches nothing or experts don't divide
+  /// rank.
   AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config, std::vector<std::string> tasks, uint64_t seed);
 
   const config::AdapterConfig& config() const { return config_; }
@@ -32,34 +34,35 @@ class AdapterSet {
   /// Index of a task by name. Throws Error (kUsage) listing the known ones and the nearest; never a default.
   int64_t task_index(const std::string& name) const;
 
-  /// The context of a packed batch, to be handed to Decoder::forward. Throws Error on a task that isn't in the set, or isn't the
-  /// merged one while one is merged.
+  /// The context of a packed batch, to be handed to Decoder::forward. Throws Error on a task that isn't in the set, or
+  /// isn't the merged one while one is merged.
   std::unique_ptr<TaskRows> rows(const PackedTasks& packed) const;
 
   /// Masters that are trained (float32 leaves), by name, in a stable order.
   std::vector<NamedTensor> parameters() const;
   int64_t parameter_count() const;
 
-  /// Copies `values` (of parameters()' names, shapes, float32) into the masters. Throws Error (kModel) naming what is missing, too
-  /// much or of another shape; then nothing has changed.
+  /// Copies `values` (of parameters()' names, shapes, float32) into the masters. Throws Error (kModel) naming what is
+  /// missing, too much or of another shape; then nothing has changed.
   void load(std::span<const NamedTensor> values);
 
-  /// To be called after the masters changed (an optimizer step does so through Trainer): the compute copies and the merged
-  /// weights follow.
+  /// To be called after the masters changed (an optimizer step does so through Trainer): the compute copies and the
+  /// merged weights follow.
   void refresh();
 
   /// One task as a plain LoRA, one entry an adapted linear. Throws Error (kModel) for a token gate.
   std::vector<CollapsedLinear> collapse(int64_t task) const;
 
-  /// Folds one task into the weights (from the pristine ones; merging it again changes nothing), until restore(). Throws Error
-  /// (kInternal) on a task that isn't in the set.
+  /// Folds one task into the weights (from the pristine ones; merging it again changes nothing), until restore().
+  /// Throws Error (kInternal) on a task that isn't in the set.
   void merge(int64_t task);
   void restore();
 
   /// Throws Error (kModel) for a token gate, which has no weights of a task.
   std::vector<GateTable> gates() const;
 
-  /// Gives the decoder's projections back as they were before the set was made. The set has no projections from then on.
+  /// Gives the decoder's projections back as they were before the set was made. The set has no projections from then
+  /// on.
   void detach(nn::Decoder& decoder);
 
  private:
@@ -71,10 +74,10 @@ class AdapterSet {
   config::AdapterConfig config_;
   std::vector<std::string> tasks_;
   uint64_t seed_;
-  std::shared_ptr<const TaskEmbedding> embedding_;   // null without gates
-  std::shared_ptr<const TaskGate> shared_gate_;      // null where each linear has its own, or none
-  std::shared_ptr<const Mixer> shared_mixer_;        // of all linears, null where each has its own
-  std::vector<AdaptedProjection*> projections_;      // owned by the decoder
+  std::shared_ptr<const TaskEmbedding> embedding_;  // null without gates
+  std::shared_ptr<const TaskGate> shared_gate_;     // null where each linear has its own, or none
+  std::shared_ptr<const Mixer> shared_mixer_;       // of all linears, null where each has its own
+  std::vector<AdaptedProjection*> projections_;     // owned by the decoder
   int64_t merged_task_ = -1;
 };
 

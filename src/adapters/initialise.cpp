@@ -20,7 +20,8 @@ at::Tensor parameter(const std::string& name, const std::vector<int64_t>& shape,
 
 }  // namespace
 
-at::Tensor normal_parameter(const std::string& name, const std::vector<int64_t>& shape, double deviation, uint64_t seed) {
+at::Tensor normal_parameter(const std::string& name, const std::vector<int64_t>& shape, double deviation,
+                            uint64_t seed) {
   return parameter(name, shape, seed, [=](Random& random) { return deviation * random.normal(); });
 }
 

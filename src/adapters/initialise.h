@@ -10,7 +10,8 @@
 namespace moelora::adapters {
 
 /// A float32 leaf [rows, columns] that requires a gradient, ~ N(0, deviation²).
-at::Tensor normal_parameter(const std::string& name, const std::vector<int64_t>& shape, double deviation, uint64_t seed);
+at::Tensor normal_parameter(const std::string& name, const std::vector<int64_t>& shape, double deviation,
+                            uint64_t seed);
 
 /// A float32 leaf [rows, columns] that requires a gradient, ~ U(-bound, bound).
 at::Tensor uniform_parameter(const std::string& name, const std::vector<int64_t>& shape, double bound, uint64_t seed);

@@ -13,14 +13,22 @@
 
 namespace moelora::adapters {
 
-at::Tensor PlainMixer::task_weights(int64_t) const { return at::ones({rank_}, at::kFloat); }
-at::Tensor PlainMixer::expert_weights(int64_t) const { return at::ones({1}, at::kFloat); }
+at::Tensor PlainMixer::task_weights(int64_t) const {
+  return at::ones({rank_}, at::kFloat);
+}
+at::Tensor PlainMixer::expert_weights(int64_t) const {
+  return at::ones({1}, at::kFloat);
+}
 
 at::Tensor UniformMixer::row_weights(const TaskRows& rows, const at::Tensor&) const {
   return task_weights(0).expand({rows.tasks().size(0), rank_});
 }
-at::Tensor UniformMixer::task_weights(int64_t) const { return at::full({rank_}, 1.0 / experts_, at::kFloat); }
-at::Tensor UniformMixer::expert_weights(int64_t) const { return at::full({experts_}, 1.0 / experts_, at::kFloat); }
+at::Tensor UniformMixer::task_weights(int64_t) const {
+  return at::full({rank_}, 1.0 / experts_, at::kFloat);
+}
+at::Tensor UniformMixer::expert_weights(int64_t) const {
+  return at::full({experts_}, 1.0 / experts_, at::kFloat);
+}
 
 TaskEmbedding::TaskEmbedding(int64_t tasks, int64_t size, uint64_t seed)
     : table(normal_parameter("task_embedding", {tasks, size}, 1.0, seed)) {}
@@ -28,7 +36,8 @@ TaskEmbedding::TaskEmbedding(int64_t tasks, int64_t size, uint64_t seed)
 TaskGate::TaskGate(GateOptions options, std::shared_ptr<const TaskEmbedding> embedding)
     : options_(std::move(options)), embedding_(std::move(embedding)) {
   const int64_t size = embedding_->table.size(1);
-  gate_ = uniform_parameter(options_.name, {options_.experts, size}, 1.0 / std::sqrt(static_cast<double>(size)), options_.seed);
+  gate_ = uniform_parameter(options_.name, {options_.experts, size}, 1.0 / std::sqrt(static_cast<double>(size)),
+                            options_.seed);
 }
 
 at::Tensor TaskGate::table() const {

@@ -1,5 +1,6 @@
-// Who weighs the experts: the one axis on which the methods that mix experts differ. A Mixer turns a row's task (or, for a token
-// gate, the row itself) into weights m over the R columns of the stacked experts; everything else is AdaptedProjection.
+// Who weighs the experts: the one axis on which the methods that mix experts differ. A Mixer turns a row's task (or,
+// for a token gate, the row itself) into weights m over the R columns of the stacked experts; everything else is
+// AdaptedProjection.
 //
 //   method    m of a row of task t                              source
 //   lora      1                                                 Hu et al., "LoRA"
@@ -27,16 +28,19 @@ class Mixer {
  public:
   virtual ~Mixer() = default;
 
-  /// m [T, R] float32 of the rows (x [T, in] for methods that look at it), differentiable; undefined where every weight is 1.
+  /// m [T, R] float32 of the rows (x [T, in] for methods that look at it), differentiable; undefined where every weight
+  /// is 1.
   virtual at::Tensor row_weights(const TaskRows& rows, const at::Tensor& x) const = 0;
 
-  /// m [R] float32 of one task, detached: what collapse multiplies into B. Throws Error (kModel) where the task alone doesn't decide.
+  /// m [R] float32 of one task, detached: what collapse multiplies into B. Throws Error (kModel) where the task alone
+  /// doesn't decide.
   virtual at::Tensor task_weights(int64_t task) const = 0;
 
   /// The columns that a task needs, [n] int64, where others have weight 0 by construction; undefined: all R.
   virtual at::Tensor task_columns(int64_t) const { return {}; }
 
-  /// The weights of the N experts of one task, [N] float32, detached: what `moelora gates` shows. Throws as task_weights.
+  /// The weights of the N experts of one task, [N] float32, detached: what `moelora gates` shows. Throws as
+  /// task_weights.
   virtual at::Tensor expert_weights(int64_t task) const = 0;
 
   /// Trainable masters, each a float32 leaf, by name.
@@ -83,8 +87,8 @@ struct GateOptions {
   uint64_t seed = 0;
 };
 
-/// The paper's task-motivated gate: w[t, :] = softmax(W_g E_t) over the experts, in float32, dense. W_g [N, d_t], no bias,
-/// U(±1/sqrt(d_t)) at the start.
+/// The paper's task-motivated gate: w[t, :] = softmax(W_g E_t) over the experts, in float32, dense. W_g [N, d_t], no
+/// bias, U(±1/sqrt(d_t)) at the start.
 class TaskGate : public Mixer {
  public:
   TaskGate(GateOptions options, std::shared_ptr<const TaskEmbedding> embedding);

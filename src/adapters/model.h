@@ -10,7 +10,8 @@ namespace moelora::adapters {
 
 struct Model {
   std::unique_ptr<nn::Decoder> decoder;
-  std::unique_ptr<AdapterSet> adapters;  // null for the base alone and for method `full`; its projections live in the decoder
+  std::unique_ptr<AdapterSet>
+      adapters;  // null for the base alone and for method `full`; its projections live in the decoder
 
   /// The decoder as it was before adapters were attached; the model is empty afterwards.
   std::unique_ptr<nn::Decoder> take_base() {

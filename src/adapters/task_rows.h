@@ -1,4 +1,5 @@
-// What the adapters need to know of each row of a packed batch: its task, the gate's weights, and the names of its dropout draws.
+// What the adapters need to know of each row of a packed batch: its task, the gate's weights, and the names of its
+// dropout draws.
 #pragma once
 
 #include <ATen/core/Tensor.h>

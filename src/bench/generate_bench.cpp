@@ -27,7 +27,8 @@ std::vector<generate::Request> requests(const adapters::Model& model, const Gene
 
 /// Prompts are read in the first step, which also writes each sequence's first token; every later step writes one more.
 GenerateRate run(const adapters::Model& model, const GenerateBenchOptions& options) {
-  generate::Engine engine(model, {.batch_size = options.batch_size, .tokens_per_step = options.batch_size * options.prompt_tokens});
+  generate::Engine engine(
+      model, {.batch_size = options.batch_size, .tokens_per_step = options.batch_size * options.prompt_tokens});
   for (generate::Request& request : requests(model, options)) engine.submit(std::move(request));
   const Stopwatch prefill;
   engine.step();
@@ -67,14 +68,16 @@ double read_rate() {
 double weight_gb(nn::Decoder& decoder) {
   double bytes = static_cast<double>(decoder.head().nbytes());
   decoder.for_each_projection([&](std::unique_ptr<nn::Projection>& projection) {
-    for (const nn::Member& member : projection->members()) bytes += static_cast<double>(member.base->dense_weight().nbytes());
+    for (const nn::Member& member : projection->members())
+      bytes += static_cast<double>(member.base->dense_weight().nbytes());
   });
   return 1e-9 * bytes;
 }
 
 }  // namespace
 
-GenerateBench bench_generate(const adapters::Model& adapted, const adapters::Model& base, const GenerateBenchOptions& options) {
+GenerateBench bench_generate(const adapters::Model& adapted, const adapters::Model& base,
+                             const GenerateBenchOptions& options) {
   GenerateBench bench;
   bench.read_gb_per_s = read_rate();
   bench.weight_gb = weight_gb(*base.decoder);

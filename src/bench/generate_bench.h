@@ -1,5 +1,5 @@
-// What `moelora bench generate` measures: reading prompts and writing answers, with adapters of mixed tasks and without, beside what
-// the machine's memory allows.
+// What `moelora bench generate` measures: reading prompts and writing answers, with adapters of mixed tasks and
+// without, beside what the machine's memory allows.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,10 @@
 namespace moelora::bench {
 
 struct GenerateBenchOptions {
-  int64_t batch_size = 8;       // sequences decoded together, of as many tasks as there are
+  int64_t batch_size = 8;  // sequences decoded together, of as many tasks as there are
   int64_t prompt_tokens = 128;
   int64_t new_tokens = 64;
-  int64_t pairs = 3;            // times that adapters and bare base are run, in turns
+  int64_t pairs = 3;  // times that adapters and bare base are run, in turns
 };
 
 struct GenerateRate {
@@ -22,16 +22,17 @@ struct GenerateRate {
 };
 
 struct GenerateBench {
-  GenerateRate adapted, base;    // medians of the pairs
-  double slower_than_base = 0;   // median over the pairs of base / adapted decode rate, less 1
-  double read_gb_per_s = 0;      // of memory, by a sum over a large array on all threads
-  double weight_gb = 0;          // what a step reads: every linear and the head, once
+  GenerateRate adapted, base;   // medians of the pairs
+  double slower_than_base = 0;  // median over the pairs of base / adapted decode rate, less 1
+  double read_gb_per_s = 0;     // of memory, by a sum over a large array on all threads
+  double weight_gb = 0;         // what a step reads: every linear and the head, once
   /// Decode steps a second that reading the weights allows.
   double limit_steps_per_s() const { return read_gb_per_s / weight_gb; }
 };
 
 /// `adapted` and `base` have the same weights; base has no adapters.
-GenerateBench bench_generate(const adapters::Model& adapted, const adapters::Model& base, const GenerateBenchOptions& options);
+GenerateBench bench_generate(const adapters::Model& adapted, const adapters::Model& base,
+                             const GenerateBenchOptions& options);
 
 nlohmann::ordered_json generate_bench_json(const GenerateBench& bench, const GenerateBenchOptions& options);
 

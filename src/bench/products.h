@@ -12,8 +12,8 @@ struct ProductTime {
   double cpu_seconds = 0;
 };
 
-/// Forward and input gradient of every linear of the decoder on `rows` rows, and of its head on `supervised_rows`, by plain
-/// at::linear and at::mm with the decoder's own weights: the faster of two sweeps a layer.
+/// Forward and input gradient of every linear of the decoder on `rows` rows, and of its head on `supervised_rows`, by
+/// plain at::linear and at::mm with the decoder's own weights: the faster of two sweeps a layer.
 ProductTime time_products(nn::Decoder& decoder, int64_t rows, int64_t supervised_rows);
 
 }  // namespace moelora::bench

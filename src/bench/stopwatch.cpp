@@ -12,8 +12,12 @@ double process_cpu_seconds() {
 
 Stopwatch::Stopwatch() : wall_(std::chrono::steady_clock::now()), cpu_seconds_(process_cpu_seconds()) {}
 
-double Stopwatch::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_).count(); }
+double Stopwatch::seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_).count();
+}
 
-double Stopwatch::cpu_seconds() const { return process_cpu_seconds() - cpu_seconds_; }
+double Stopwatch::cpu_seconds() const {
+  return process_cpu_seconds() - cpu_seconds_;
+}
 
 }  // namespace moelora::bench

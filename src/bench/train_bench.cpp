@@ -6,9 +6,9 @@
 #include "bench/stopwatch.h"
 #include "data/training_stream.h"
 #include "kernels/allocator.h"
+#include "train/finish.h"
 #include "train/optimizer.h"
 #include "train/step.h"
-#include "train/finish.h"
 
 namespace moelora::bench {
 namespace {
@@ -21,11 +21,12 @@ double peak_rss_gib() {
 
 }  // namespace
 
-TrainBench bench_train(const adapters::Model& model, std::shared_ptr<const data::EncodedRows> rows, const config::RunConfig& config,
-                       const TrainBenchOptions& options) {
+TrainBench bench_train(const adapters::Model& model, std::shared_ptr<const data::EncodedRows> rows,
+                       const config::RunConfig& config, const TrainBenchOptions& options) {
   const config::TrainConfig& c = config.train;
-  data::TrainingStream stream(rows, {.sampler = {.seed = c.seed, .temperature = c.temperature, .batch_size = c.batch_size},
-                                     .pack = {.tokens_per_batch = c.tokens_per_batch, .normalisation = c.loss_normalisation}});
+  data::TrainingStream stream(
+      rows, {.sampler = {.seed = c.seed, .temperature = c.temperature, .batch_size = c.batch_size},
+             .pack = {.tokens_per_batch = c.tokens_per_batch, .normalisation = c.loss_normalisation}});
   train::AdamW optimizer(train::trained_parameters(model),
                          {.beta1 = c.beta1, .beta2 = c.beta2, .epsilon = c.epsilon, .weight_decay = c.weight_decay});
   TrainBench bench;
@@ -42,7 +43,8 @@ TrainBench bench_train(const adapters::Model& model, std::shared_ptr<const data:
       batches = stream.next();
     }
     optimizer.zero_gradients();
-    const train::StepLoss loss = train::accumulate_gradients(model, batches, {.dropout = config.adapter.dropout > 0, .recompute = c.recompute == config::Recompute::kFull});
+    const train::StepLoss loss = train::accumulate_gradients(
+        model, batches, {.dropout = config.adapter.dropout > 0, .recompute = c.recompute == config::Recompute::kFull});
     {
       const WorkTimer timer(Work::kOptimizer);
       const double norm = optimizer.gradient_norm();
@@ -54,7 +56,8 @@ TrainBench bench_train(const adapters::Model& model, std::shared_ptr<const data:
     bench.seconds += watch.seconds();
     bench.cpu_seconds += watch.cpu_seconds();
     bench.allocations += kernels::allocator_counts().from_system - allocations_before;
-    for (const data::PackedBatch& pack : batches.packs) bench.tokens += pack.tokens() + pack.samples();  // the last token of a sample is a target only
+    for (const data::PackedBatch& pack : batches.packs)
+      bench.tokens += pack.tokens() + pack.samples();  // the last token of a sample is a target only
     loss_sum += loss.total().mean();
     ++bench.steps;
     timed.push_back(std::move(batches));
@@ -66,7 +69,8 @@ TrainBench bench_train(const adapters::Model& model, std::shared_ptr<const data:
   if (options.products) {
     for (const data::StepBatches& batches : timed) {
       for (const data::PackedBatch& pack : batches.packs) {
-        const ProductTime time = time_products(*model.decoder, pack.tokens(), static_cast<int64_t>(pack.targets.size()));
+        const ProductTime time =
+            time_products(*model.decoder, pack.tokens(), static_cast<int64_t>(pack.targets.size()));
         bench.products_seconds += time.seconds;
         bench.products_cpu_seconds += time.cpu_seconds;
       }
@@ -83,7 +87,8 @@ nlohmann::ordered_json train_bench_json(const TrainBench& bench) {
                                  {"mean_loss", bench.mean_loss},
                                  {"tensor_allocations", bench.allocations}};
   nlohmann::ordered_json work = nlohmann::ordered_json::object();
-  for (size_t kind = 0; kind < kWorkKinds; ++kind) work[std::string(work_name(static_cast<Work>(kind)))] = bench.work[kind] / bench.seconds;
+  for (size_t kind = 0; kind < kWorkKinds; ++kind)
+    work[std::string(work_name(static_cast<Work>(kind)))] = bench.work[kind] / bench.seconds;
   json["share"] = work;
   if (bench.products_seconds > 0) {
     json["products_tokens_per_s"] = static_cast<double>(bench.tokens) / bench.products_seconds;

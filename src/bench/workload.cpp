@@ -31,7 +31,8 @@ Workload draw(const std::vector<Sample>& samples, int64_t vocab_size, uint64_t s
     };
     fill(prompt, samples[i].prompt);
     fill(answer, samples[i].answer);
-    rows->append(std::ranges::lower_bound(workload.tasks, samples[i].task) - workload.tasks.begin(), static_cast<int64_t>(i), prompt, answer);
+    rows->append(std::ranges::lower_bound(workload.tasks, samples[i].task) - workload.tasks.begin(),
+                 static_cast<int64_t>(i), prompt, answer);
   }
   workload.rows = std::move(rows);
   return workload;
@@ -39,8 +40,11 @@ Workload draw(const std::vector<Sample>& samples, int64_t vocab_size, uint64_t s
 
 Sample parse(const std::string& line, const std::string& where) {
   const nlohmann::json json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-  const auto positive = [&](const char* key) { return json.contains(key) && json[key].is_number_integer() && json[key] > 0; };
-  if (!json.is_object() || !json.contains("task") || !json["task"].is_string() || !positive("prompt") || !positive("answer")) {
+  const auto positive = [&](const char* key) {
+    return json.contains(key) && json[key].is_number_integer() && json[key] > 0;
+  };
+  if (!json.is_object() || !json.contains("task") || !json["task"].is_string() || !positive("prompt") ||
+      !positive("answer")) {
     throw Error(ErrorKind::kData, {.where = where,
                                    .problem = "not a sample of a workload",
                                    .expected = R"({"task": NAME, "prompt": TOKENS, "answer": TOKENS}, both above 0)"});
@@ -74,7 +78,8 @@ Workload even_workload(int64_t samples, int64_t tokens, int64_t vocab_size, uint
 
 Workload as_one_task(const Workload& workload) {
   auto rows = std::make_shared<data::EncodedRows>(1);
-  for (int64_t i = 0; i < workload.rows->size(); ++i) rows->append(0, i, workload.rows->prompt(i), workload.rows->answer(i));
+  for (int64_t i = 0; i < workload.rows->size(); ++i)
+    rows->append(0, i, workload.rows->prompt(i), workload.rows->answer(i));
   return {{workload.tasks.front()}, std::move(rows)};
 }
 

@@ -1,4 +1,5 @@
-// What a training benchmark trains on: samples of given lengths and tasks with random tokens, so that only sizes matter.
+// What a training benchmark trains on: samples of given lengths and tasks with random tokens, so that only sizes
+// matter.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,8 @@ struct Workload {
   std::shared_ptr<const data::EncodedRows> rows;
 };
 
-/// A JSON Lines file, one sample a line: {"task": NAME, "prompt": TOKENS, "answer": TOKENS}, as the peers' script reads it. Token ids
-/// are drawn from [0, vocab_size). Throws Error (kData) naming file and line.
+/// A JSON Lines file, one sample a line: {"task": NAME, "prompt": TOKENS, "answer": TOKENS}, as the peers' script reads
+/// it. Token ids are drawn from [0, vocab_size). Throws Error (kData) naming file and line.
 Workload read_workload(const std::filesystem::path& path, int64_t vocab_size, uint64_t seed);
 
 /// `samples` samples of `tokens` tokens, one eighth of them answers, of eight tasks in turn.

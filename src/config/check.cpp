@@ -84,8 +84,9 @@ int64_t nearest_divisor(int64_t number, int64_t wanted) {
 
 void check_adapter(const RunConfig& config, Findings* findings) {
   const AdapterConfig& adapter = config.adapter;
-  if (mixes_experts(adapter.method) && !findings->has_failed("adapter.rank") && !findings->has_failed("adapter.experts") &&
-      !findings->has_failed("adapter.method") && adapter.rank % adapter.experts != 0) {
+  if (mixes_experts(adapter.method) && !findings->has_failed("adapter.rank") &&
+      !findings->has_failed("adapter.experts") && !findings->has_failed("adapter.method") &&
+      adapter.rank % adapter.experts != 0) {
     const int64_t upper = (adapter.rank / adapter.experts + 1) * adapter.experts;
     findings->add_about(
         findings->is_given("adapter.experts") ? "adapter.experts" : "adapter.rank",

@@ -97,7 +97,8 @@ std::vector<Field<RunConfig>> make_run_fields() {
 
       run_field<&Run::data, &Data::sources>("data.sources", kAny,
                                             "Where rows come from: a path, or a list of paths and mappings; required."),
-      run_field<&Run::data, &Data::tasks>("data.tasks", kAny, "Use these tasks alone; empty: all tasks of the sources."),
+      run_field<&Run::data, &Data::tasks>("data.tasks", kAny,
+                                          "Use these tasks alone; empty: all tasks of the sources."),
       run_field<&Run::data, &Data::max_length>("data.max_length", count_from(2),
                                                "Most tokens of prompt and answer together."),
       run_field<&Run::data, &Data::overflow>("data.overflow", kAny,
@@ -152,9 +153,10 @@ std::vector<Field<RunConfig>> make_run_fields() {
                                                                  "alpha."),
       run_field<&Run::adapter, &Adapter::gate, &Gate::embedding_size>("adapter.gate.embedding_size", between(1, 65536),
                                                                       "Size of a task's embedding."),
-      run_field<&Run::adapter, &Adapter::start>("adapter.start", kAny,
-                                                "A finished run of the same method and shape whose adapter training starts "
-                                                "from; tasks it doesn't know start afresh. Relative to the working directory."),
+      run_field<&Run::adapter, &Adapter::start>(
+          "adapter.start", kAny,
+          "A finished run of the same method and shape whose adapter training starts "
+          "from; tasks it doesn't know start afresh. Relative to the working directory."),
       run_field<&Run::adapter, &Adapter::search_steps>("adapter.search_steps", count_from(1),
                                                        "Weights that `lorahub` tries for each task, on its dev rows."),
 
@@ -243,9 +245,10 @@ const std::vector<Field<TaskConfig>>& task_fields() {
 
 const std::vector<Field<DataSource>>& source_fields() {
   static const std::vector<Field<DataSource>> fields = {
-      field<Source, &Source::path>("path", kAny,
-                                   "A directory `<task>/{train,dev,test}.jsonl`, a directory of such splits, one with "
-                                   "one file a task, one file, or `dataset_info.json` (`#name`: that entry); required."),
+      field<Source, &Source::path>(
+          "path", kAny,
+          "A directory `<task>/{train,dev,test}.jsonl`, a directory of such splits, one with "
+          "one file a task, one file, or `dataset_info.json` (`#name`: that entry); required."),
       field<Source, &Source::task>("task", kAny,
                                    "The task of every row; else the row's own label, else the directory's name."),
       {"format", format_slot, kAny, "The rows' format; else detected."},

@@ -98,7 +98,7 @@ struct AdapterConfig {
   std::vector<std::string> targets = {"all-linear"};  // or module names (q_proj), or patterns over full module paths
   InitA init_a = InitA::kKaiming;                     // or normal: N(0, 0.01²), as the reference
   GateConfig gate;
-  std::string start;           // a run whose adapter is the start: its experts, gate and known tasks' embeddings; empty: fresh
+  std::string start;  // a run whose adapter is the start: its experts, gate and known tasks' embeddings; empty: fresh
   int64_t search_steps = 100;  // of lorahub: weights tried for each task
 
   bool operator==(const AdapterConfig&) const = default;

@@ -16,11 +16,11 @@ namespace moelora {
 enum class RandomStream : uint32_t {
   kInit = 1,  // parameter initialisation
   kDropout = 2,
-  kOrder = 3,     // shuffling rows, sampling tasks
-  kSampling = 4,  // generated tokens
-  kData = 5,      // tests, synthetic workloads
-  kSearch = 6,    // searches without gradients
-  kBootstrap = 7, // resampling of results
+  kOrder = 3,      // shuffling rows, sampling tasks
+  kSampling = 4,   // generated tokens
+  kData = 5,       // tests, synthetic workloads
+  kSearch = 6,     // searches without gradients
+  kBootstrap = 7,  // resampling of results
 };
 
 /// One block of four draws. key: two words, counter: four words.

@@ -1,4 +1,5 @@
-// Where a step's time goes: seconds by kind of work, each kind without what is nested inside it. Off unless a benchmark asks.
+// Where a step's time goes: seconds by kind of work, each kind without what is nested inside it. Off unless a benchmark
+// asks.
 #pragma once
 
 #include <array>
@@ -21,8 +22,8 @@ void count_work(bool on);
 /// What was counted on this thread, up to now.
 WorkSeconds counted_work();
 
-/// The rest of the scope is work of that kind, until a timer inside it says otherwise. Two clock readings while counting, else a
-/// test of a flag.
+/// The rest of the scope is work of that kind, until a timer inside it says otherwise. Two clock readings while
+/// counting, else a test of a flag.
 class WorkTimer {
  public:
   explicit WorkTimer(Work work);

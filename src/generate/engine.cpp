@@ -170,7 +170,8 @@ std::vector<Completion> Engine::forward() {
   const std::unique_ptr<nn::RowContext> context = model_.rows({.cu_seqlens = cu_seqlens, .tasks = tasks});
   CachedAttention attention(std::move(caches), cu_seqlens);
   const nn::ForwardOptions wanted{.wanted_rows = at::tensor(last_rows, at::kLong)};
-  const at::Tensor hidden = model_.decoder->forward({at::tensor(ids), at::tensor(positions)}, attention, context.get(), wanted);
+  const at::Tensor hidden =
+      model_.decoder->forward({at::tensor(ids), at::tensor(positions)}, attention, context.get(), wanted);
   ++counts_.steps;
   if (answering.empty()) return {};
 

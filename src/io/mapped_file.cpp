@@ -47,7 +47,8 @@ void MappedFile::release(std::span<const std::byte> part) const {
   const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   const auto begin = static_cast<size_t>(part.data() - bytes_.data()) / page * page;
   const auto end = static_cast<size_t>(part.data() - bytes_.data()) + part.size();
-  ::madvise(const_cast<std::byte*>(bytes_.data()) + begin, end - begin, MADV_DONTNEED);  // a hint: failing harms nothing
+  ::madvise(const_cast<std::byte*>(bytes_.data()) + begin, end - begin,
+            MADV_DONTNEED);  // a hint: failing harms nothing
 }
 
 MappedFile::~MappedFile() {

@@ -16,8 +16,9 @@
 namespace moelora::kernels {
 namespace {
 
-constexpr size_t kAlignment = 64;          // of the data; the header takes as much
-constexpr size_t kMapped = size_t{1} << 20;  // from here on a block is a mapping of its own, in large pages where there are any
+constexpr size_t kAlignment = 64;  // of the data; the header takes as much
+constexpr size_t kMapped =
+    size_t{1} << 20;  // from here on a block is a mapping of its own, in large pages where there are any
 constexpr size_t kLeastKept = size_t{64} << 20;
 
 /// Before the data of every block.
@@ -25,7 +26,8 @@ struct Header {
   size_t bytes;  // of the whole block
 };
 
-/// Sizes come in eight steps an octave: at most an eighth is given away, and blocks of nearly equal batches fit one another.
+/// Sizes come in eight steps an octave: at most an eighth is given away, and blocks of nearly equal batches fit one
+/// another.
 size_t block_bytes(size_t data_bytes) {
   const size_t bytes = std::max<size_t>(data_bytes + kAlignment, 512);
   const size_t step = std::bit_floor(bytes) / 8;
@@ -74,7 +76,8 @@ class CachingAllocator final : public c10::Allocator {
     counts_.bytes_in_use += static_cast<int64_t>(bytes);
     most_in_use_ = std::max(most_in_use_, counts_.bytes_in_use);
     trim(static_cast<int64_t>(bytes));
-    void* block = bytes >= kMapped ? map(bytes) : std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+    void* block = bytes >= kMapped ? map(bytes)
+                                   : std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
     if (block == nullptr) throw std::bad_alloc();
     ++counts_.from_system;
     counts_.bytes_held += static_cast<int64_t>(bytes);
@@ -96,7 +99,8 @@ class CachingAllocator final : public c10::Allocator {
     free_[bytes].push_back(data);
   }
 
-  /// Called before `more` bytes are asked of the system: gives back unused blocks, the largest first, as far as the bound wants.
+  /// Called before `more` bytes are asked of the system: gives back unused blocks, the largest first, as far as the
+  /// bound wants.
   void trim(int64_t more) {
     const int64_t most_held = most_in_use_ + std::max<int64_t>(kLeastKept, most_in_use_ / 8);
     for (auto size = free_.rbegin(); size != free_.rend(); ++size) {
@@ -129,6 +133,8 @@ void install_caching_allocator() {
   c10::SetCPUAllocator(&CachingAllocator::instance(), /*priority=*/1);
 }
 
-AllocatorCounts allocator_counts() { return installed ? CachingAllocator::instance().counts() : AllocatorCounts{}; }
+AllocatorCounts allocator_counts() {
+  return installed ? CachingAllocator::instance().counts() : AllocatorCounts{};
+}
 
 }  // namespace moelora::kernels

@@ -1,5 +1,6 @@
-// Memory of CPU tensors, kept from one step to the next: the activations of a micro-batch are as many and as large as those of the
-// one before, so after the first steps none of it comes from the system, and the kernel clears no page again.
+// Memory of CPU tensors, kept from one step to the next: the activations of a micro-batch are as many and as large as
+// those of the one before, so after the first steps none of it comes from the system, and the kernel clears no page
+// again.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ struct AllocatorCounts {
 };
 
 /// Makes it the allocator of all CPU tensors made from now on; a second call changes nothing. What is held stays
-/// within an eighth (at least 64 MiB) above the most that was ever in use: beyond it, unused blocks go back to the system.
+/// within an eighth (at least 64 MiB) above the most that was ever in use: beyond it, unused blocks go back to the
+/// system.
 void install_caching_allocator();
 
 /// Since the process began; all 0 where it isn't installed.

@@ -7,8 +7,8 @@
 #include <numeric>
 #include <vector>
 
-#include "kernels/attention_composite.h"
 #include "core/work_timer.h"
+#include "kernels/attention_composite.h"
 #include "kernels/tensor_args.h"
 
 namespace moelora::kernels {

@@ -31,7 +31,8 @@ bool takes_few_rows(const at::Tensor& x, const at::Tensor& w) {
 at::Tensor few_rows_linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias) {
   require(takes_few_rows(x, w), "few_rows_linear", "x [T <= 8, in]", x);
   require(w.dim() == 2 && w.size(1) == x.size(1), "few_rows_linear", "w [out, in]", w);
-  require(!bias.defined() || (bias.is_contiguous() && bias.numel() == w.size(0)), "few_rows_linear", "bias [out]", bias);
+  require(!bias.defined() || (bias.is_contiguous() && bias.numel() == w.size(0)), "few_rows_linear", "bias [out]",
+          bias);
   const at::Tensor y = at::empty({x.size(0), w.size(0)}, x.options());
   run(x, w, bias, y, /*add=*/false);
   return y;
@@ -40,7 +41,8 @@ at::Tensor few_rows_linear(const at::Tensor& x, const at::Tensor& w, const at::T
 void few_rows_add(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) {
   require(takes_few_rows(x, w), "few_rows_add", "x [T <= 8, in]", x);
   require(w.dim() == 2 && w.size(1) == x.size(1), "few_rows_add", "w [out, in]", w);
-  require(y.dim() == 2 && y.size(0) == x.size(0) && y.size(1) == w.size(0) && y.stride(1) == 1, "few_rows_add", "y [T, out]", y);
+  require(y.dim() == 2 && y.size(0) == x.size(0) && y.size(1) == w.size(0) && y.stride(1) == 1, "few_rows_add",
+          "y [T, out]", y);
   run(x, w, {}, y, /*add=*/true);
 }
 

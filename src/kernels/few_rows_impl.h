@@ -8,7 +8,8 @@
 namespace moelora::kernels {
 namespace {
 
-/// How a stretch of kStep products is added to a vector of sums: by the instruction for pairs of bf16 where there is one.
+/// How a stretch of kStep products is added to a vector of sums: by the instruction for pairs of bf16 where there is
+/// one.
 template <class E>
 struct Products {
   using C = Compute<E>;
@@ -73,7 +74,7 @@ void few_rows_block(const E* x, int64_t x_stride, const E* w, int64_t w_stride, 
   for (; i + P::kStep <= in; i += P::kStep) {
     multiply([i](const E* p) __attribute__((always_inline)) { return P::load_operand(p + i); });
   }
-  if (i < in) multiply([i, in](const E* p) __attribute__((always_inline)) { return tail_operand(p + i, in - i); });
+  if (i < in) multiply([ i, in ](const E* p) __attribute__((always_inline)) { return tail_operand(p + i, in - i); });
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
@@ -93,10 +94,12 @@ void few_rows_of(const E* x, int64_t x_stride, const E* w, int64_t w_stride, int
   constexpr int kOuts = kVectorBytes == 64 ? (kRows <= 4 ? 4 : 2) : (kRows <= 2 ? 4 : 1);  // sums stay in registers
   int64_t o = 0;
   for (; o + kOuts <= outs; o += kOuts) {
-    few_rows_block<E, kRows, kOuts>(x, x_stride, w + o * w_stride, w_stride, in, bias ? bias + o : nullptr, y + o, y_stride, add);
+    few_rows_block<E, kRows, kOuts>(x, x_stride, w + o * w_stride, w_stride, in, bias ? bias + o : nullptr, y + o,
+                                    y_stride, add);
   }
   for (; o < outs; ++o) {
-    few_rows_block<E, kRows, 1>(x, x_stride, w + o * w_stride, w_stride, in, bias ? bias + o : nullptr, y + o, y_stride, add);
+    few_rows_block<E, kRows, 1>(x, x_stride, w + o * w_stride, w_stride, in, bias ? bias + o : nullptr, y + o, y_stride,
+                                add);
   }
 }
 
@@ -107,15 +110,24 @@ void few_rows(const E* x, int64_t x_stride, int64_t rows, const E* w, int64_t w_
     few_rows_of<E, kRows>(x, x_stride, w, w_stride, in, bias, y, y_stride, outs, add);
   };
   switch (rows) {
-    case 1: return run(std::integral_constant<int, 1>());
-    case 2: return run(std::integral_constant<int, 2>());
-    case 3: return run(std::integral_constant<int, 3>());
-    case 4: return run(std::integral_constant<int, 4>());
-    case 5: return run(std::integral_constant<int, 5>());
-    case 6: return run(std::integral_constant<int, 6>());
-    case 7: return run(std::integral_constant<int, 7>());
-    case 8: return run(std::integral_constant<int, 8>());
-    default: return;  // no rows
+    case 1:
+      return run(std::integral_constant<int, 1>());
+    case 2:
+      return run(std::integral_constant<int, 2>());
+    case 3:
+      return run(std::integral_constant<int, 3>());
+    case 4:
+      return run(std::integral_constant<int, 4>());
+    case 5:
+      return run(std::integral_constant<int, 5>());
+    case 6:
+      return run(std::integral_constant<int, 6>());
+    case 7:
+      return run(std::integral_constant<int, 7>());
+    case 8:
+      return run(std::integral_constant<int, 8>());
+    default:
+      return;  // no rows
   }
 }
 

@@ -14,7 +14,8 @@ class AttentionState {
  public:
   virtual ~AttentionState() = default;
 
-  /// q [T, heads, head_dim], k and v [T, kv_heads, head_dim], already rotated, of layer `layer` -> [T, heads, head_dim].
+  /// q [T, heads, head_dim], k and v [T, kv_heads, head_dim], already rotated, of layer `layer` -> [T, heads,
+  /// head_dim].
   virtual at::Tensor attend(int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const kernels::AttentionOptions& options) = 0;
 };

@@ -1,5 +1,6 @@
 // How a base model's linear is stored and multiplied: one axis of variety, apart from who adapts it (nn/projection.h).
-// Plain f32/bf16 weights here; pre-packed, int8 and 4-bit forms are further subclasses, and nothing else changes for them.
+// Plain f32/bf16 weights here; pre-packed, int8 and 4-bit forms are further subclasses, and nothing else changes for
+// them.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -27,7 +27,7 @@ nlohmann::json values_of(const RopeConfig& rope) {
 nlohmann::json values_of(const ModuleNames& names) {
   const auto& [embedding, layers, final_norm, head, input_norm, attention_output_norm, mlp_norm, mlp_output_norm, qkv,
                q_norm, k_norm, o, gate_up, down] = names;
-  return {embedding, layers, final_norm, head, input_norm, attention_output_norm, mlp_norm, mlp_output_norm, qkv,
+  return {embedding, layers, final_norm, head,    input_norm, attention_output_norm, mlp_norm, mlp_output_norm, qkv,
           q_norm,    k_norm, o,          gate_up, down};
 }
 

@@ -39,7 +39,8 @@ std::vector<at::Tensor> BaseProjection::forward(const at::Tensor& x, const RowCo
   if (!trained && x.requires_grad() && at::GradMode::is_enabled()) return FrozenGroup::apply(x, this);
   std::vector<at::Tensor> outputs;
   for (const Member& member : members_) {
-    outputs.push_back(trained ? at::linear(x, member.base->dense_weight(), member.base->bias()) : member.base->forward(x));
+    outputs.push_back(trained ? at::linear(x, member.base->dense_weight(), member.base->bias())
+                              : member.base->forward(x));
   }
   return outputs;
 }

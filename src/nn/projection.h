@@ -1,6 +1,6 @@
-// What the decoder calls where a model has linears: rows in, one output for each linear that shares that input (q, k, v; gate, up).
-// A group, so that whoever adapts it can serve all its members with one product. BaseProjection is the base model alone;
-// adapters::AdaptedProjection wraps one.
+// What the decoder calls where a model has linears: rows in, one output for each linear that shares that input (q, k,
+// v; gate, up). A group, so that whoever adapts it can serve all its members with one product. BaseProjection is the
+// base model alone; adapters::AdaptedProjection wraps one.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -27,7 +27,8 @@ class Projection {
  public:
   virtual ~Projection() = default;
 
-  /// x [T, in] -> one [T, out_i] a member, in order. Differentiable. `context` may be null where nothing wraps the projection.
+  /// x [T, in] -> one [T, out_i] a member, in order. Differentiable. `context` may be null where nothing wraps the
+  /// projection.
   virtual std::vector<at::Tensor> forward(const at::Tensor& x, const RowContext* context) const = 0;
 
   virtual const std::vector<Member>& members() const = 0;

@@ -19,7 +19,8 @@ struct SegmentHolder : torch::CustomClassHolder {
 };
 
 struct Recomputed : torch::autograd::Function<Recomputed> {
-  /// `anchor` requires a gradient even where no input does (the first layer of a frozen embedding), so that backward comes here.
+  /// `anchor` requires a gradient even where no input does (the first layer of a frozen embedding), so that backward
+  /// comes here.
   static variable_list forward(AutogradContext* context, const at::Tensor& anchor, at::TensorList inputs,
                                const c10::intrusive_ptr<SegmentHolder>& holder) {
     (void)anchor;

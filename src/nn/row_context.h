@@ -12,8 +12,8 @@ class RowContext {
  public:
   virtual ~RowContext() = default;
 
-  /// Tensors in it that carry a gradient (a shared gate's weights, say). A layer that is recomputed in backward takes them as
-  /// explicit inputs, or their gradient would be lost.
+  /// Tensors in it that carry a gradient (a shared gate's weights, say). A layer that is recomputed in backward takes
+  /// them as explicit inputs, or their gradient would be lost.
   virtual std::vector<at::Tensor> differentiable() const { return {}; }
 
   /// The same context with those tensors, in that order, replaced.

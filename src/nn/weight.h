@@ -1,4 +1,5 @@
-// One tensor of the model: frozen in the dtype it is computed in, or trainable as a float32 master that is rounded where it is used.
+// One tensor of the model: frozen in the dtype it is computed in, or trainable as a float32 master that is rounded
+// where it is used.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,7 +11,8 @@ namespace moelora::nn {
 
 class Weight {
  public:
-  Weight(std::string name, at::Tensor value) : name_(std::move(name)), stored_(std::move(value)), dtype_(stored_.scalar_type()) {}
+  Weight(std::string name, at::Tensor value)
+      : name_(std::move(name)), stored_(std::move(value)), dtype_(stored_.scalar_type()) {}
 
   const std::string& name() const { return name_; }  // the Hugging Face tensor name
   /// What is computed with, in the compute dtype; differentiable where trainable.

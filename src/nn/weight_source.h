@@ -15,9 +15,9 @@ class WeightSource {
 
   virtual bool contains(const std::string& name) const = 0;
 
-  /// The tensor of that Hugging Face name, of exactly `shape`, as `dtype` (float32 or bfloat16). Where the stored dtype is already
-  /// that and the alignment allows, it is a view of the mapped file: never write to it. Throws Error(kModel) naming file and tensor
-  /// where it is missing or of another shape.
+  /// The tensor of that Hugging Face name, of exactly `shape`, as `dtype` (float32 or bfloat16). Where the stored dtype
+  /// is already that and the alignment allows, it is a view of the mapped file: never write to it. Throws Error(kModel)
+  /// naming file and tensor where it is missing or of another shape.
   virtual at::Tensor load(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype) = 0;
 };
 

@@ -15,7 +15,8 @@ namespace moelora::train {
 std::vector<NamedTensor> trained_parameters(const adapters::Model& model) {
   if (model.adapters) return model.adapters->parameters();
   std::vector<NamedTensor> parameters;
-  for (const nn::WeightPtr& weight : model.decoder->weights()) parameters.emplace_back(weight->name(), weight->stored());
+  for (const nn::WeightPtr& weight : model.decoder->weights())
+    parameters.emplace_back(weight->name(), weight->stored());
   return parameters;
 }
 
@@ -25,8 +26,9 @@ void load_parameters(const adapters::Model& model, std::span<const NamedTensor> 
   for (const auto& [name, master] : masters) {
     const auto value = given.find(name);
     if (value == given.end() || value->second.sizes() != master.sizes()) {
-      throw Error(ErrorKind::kModel, {.where = "tensor `" + name + "`",
-                                      .problem = value == given.end() ? "missing" : "of another shape than the run's parameter"});
+      throw Error(ErrorKind::kModel,
+                  {.where = "tensor `" + name + "`",
+                   .problem = value == given.end() ? "missing" : "of another shape than the run's parameter"});
     }
   }
   const at::NoGradGuard no_grad;
@@ -48,12 +50,15 @@ void write_full_model(const RunSetup& setup, int64_t step) {
   contents.config["dtype"] = "bfloat16";
   contents.config.erase("torch_dtype");
   if (!setup.base.generation_config.empty()) contents.generation_config = setup.base.generation_config;
-  for (const auto& [name, master] : trained_parameters(setup.model)) contents.tensors.emplace_back(name, master.detach().to(at::kBFloat16));
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"}) {
+  for (const auto& [name, master] : trained_parameters(setup.model))
+    contents.tensors.emplace_back(name, master.detach().to(at::kBFloat16));
+  for (const char* name :
+       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"}) {
     if (std::filesystem::exists(setup.base.dir / name)) contents.copied_files.push_back(setup.base.dir / name);
   }
   contents.record = {{"base_hash", setup.identity.base}, {"base_shape_hash", setup.identity.shape}, {"step", step}};
-  for (const data::Task& task : setup.dataset.tasks) contents.record["tasks"].push_back({{"name", task.name}, {"task_type", task.task_type()}});
+  for (const data::Task& task : setup.dataset.tasks)
+    contents.record["tasks"].push_back({{"name", task.name}, {"task_type", task.task_type()}});
   io::write_hf_model(artefact_dir(setup.config), contents);
 }
 
@@ -73,7 +78,8 @@ void write_artefact(const RunSetup& setup, int64_t step) {
                      .step = step,
                      .tensors = {}};
   for (const data::Task& task : setup.dataset.tasks) saved.tasks.push_back({task.name, task.task_type()});
-  for (const auto& [name, master] : setup.model.adapters->parameters()) saved.tensors.emplace_back(name, master.detach());
+  for (const auto& [name, master] : setup.model.adapters->parameters())
+    saved.tensors.emplace_back(name, master.detach());
   save_adapter(artefact_dir(setup.config), saved);
 }
 

@@ -10,7 +10,8 @@
 
 namespace moelora::train {
 
-/// The masters that are trained: the adapters', or every weight of the base for method `full`. float32 leaves, stable order.
+/// The masters that are trained: the adapters', or every weight of the base for method `full`. float32 leaves, stable
+/// order.
 std::vector<NamedTensor> trained_parameters(const adapters::Model& model);
 
 /// Copies values (by the names of trained_parameters; others are ignored) into the masters. Throws Error (kModel).
@@ -19,8 +20,8 @@ void load_parameters(const adapters::Model& model, std::span<const NamedTensor> 
 /// Where a finished run's result stands: output/adapter, or output/model for method `full`.
 std::filesystem::path artefact_dir(const config::RunConfig& config);
 
-/// Writes it from the current masters: a multi-task adapter, or a Hugging Face model directory in bfloat16 with the base's tokenizer
-/// files. It must not exist yet; it appears whole or not at all.
+/// Writes it from the current masters: a multi-task adapter, or a Hugging Face model directory in bfloat16 with the
+/// base's tokenizer files. It must not exist yet; it appears whole or not at all.
 void write_artefact(const RunSetup& setup, int64_t step);
 
 }  // namespace moelora::train

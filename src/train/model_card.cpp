@@ -93,8 +93,8 @@ std::string model_card(const OpenRun& run, const std::string& task, ExportFormat
   for (const SavedTask& saved : run.saved.tasks) tasks += (tasks.empty() ? "" : ", ") + saved.name;
   const std::string licence = io::HfModel::open(run.base.dir)->license().value_or("not stated");
 
-  std::string card =
-      front_matter(run, format) + "# " + task + "\n\n" + description(task, config.adapter.method, format) + "\n\n|  |  |\n|---|---|\n";
+  std::string card = front_matter(run, format) + "# " + task + "\n\n" +
+                     description(task, config.adapter.method, format) + "\n\n|  |  |\n|---|---|\n";
   card += row("task", cell(task));
   card += row("metric", cell(metric_of(run, task)));
   card += row("base model", cell(config.model));

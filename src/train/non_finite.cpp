@@ -18,22 +18,25 @@ std::string place(const RunSetup& setup, data::Split split, int64_t sample, int6
 
 /// A norm can overflow although every value is finite.
 std::string found_in(const std::vector<std::string>& parameters) {
-  return parameters.empty() ? "finite values whose norm is beyond float32" : "not finite in " + list_names(parameters, 3);
+  return parameters.empty() ? "finite values whose norm is beyond float32"
+                            : "not finite in " + list_names(parameters, 3);
 }
 
 constexpr const char* kHint = "the weights are those of the step before; lower train.learning_rate, or look at the row";
 
 }  // namespace
 
-void throw_non_finite_loss(const RunSetup& setup, data::Split split, const data::StepBatches& batches, const NonFiniteLoss& at, int64_t step) {
+void throw_non_finite_loss(const RunSetup& setup, data::Split split, const data::StepBatches& batches,
+                           const NonFiniteLoss& at, int64_t step) {
   const bool training = split == data::Split::kTrain;
-  throw Error(ErrorKind::kNumeric, {.where = place(setup, split, batches.pack_samples[at.pack][at.sequence], step),
-                                    .problem = training ? "the loss is not finite" : "the loss on the dev row is not finite",
-                                    .hint = training ? kHint : "lower train.learning_rate, or look at the row"});
+  throw Error(ErrorKind::kNumeric,
+              {.where = place(setup, split, batches.pack_samples[at.pack][at.sequence], step),
+               .problem = training ? "the loss is not finite" : "the loss on the dev row is not finite",
+               .hint = training ? kHint : "lower train.learning_rate, or look at the row"});
 }
 
-void throw_non_finite_gradient(const RunSetup& setup, const data::StepBatches& batches, const StepOptions& options, AdamW& optimizer,
-                               int64_t step) {
+void throw_non_finite_gradient(const RunSetup& setup, const data::StepBatches& batches, const StepOptions& options,
+                               AdamW& optimizer, int64_t step) {
   const std::vector<std::string> parameters = optimizer.non_finite_gradients();
   for (size_t i = 0; i < batches.packs.size(); ++i) {
     for (int64_t s = 0; s < batches.packs[i].samples(); ++s) {

@@ -51,7 +51,8 @@ void AdamW::scale_gradients(double factor) {
 void AdamW::step(double learning_rate) {
   const at::NoGradGuard no_grad;
   ++steps_;
-  const at::Tensor step = at::full({}, static_cast<double>(steps_), at::kFloat);  // the kernel wants it already incremented
+  const at::Tensor step =
+      at::full({}, static_cast<double>(steps_), at::kFloat);  // the kernel wants it already incremented
   std::vector<at::Tensor> parameters, gradients, exp_avg, exp_avg_sq, steps;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!parameters_[i].second.grad().defined()) continue;
@@ -61,8 +62,9 @@ void AdamW::step(double learning_rate) {
     exp_avg_sq.push_back(exp_avg_sq_[i]);
     steps.push_back(step);
   }
-  at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps, learning_rate, options_.beta1,
-                    options_.beta2, options_.weight_decay, options_.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+  at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps, learning_rate,
+                    options_.beta1, options_.beta2, options_.weight_decay, options_.epsilon, /*amsgrad=*/false,
+                    /*maximize=*/false);
 }
 
 void AdamW::zero_gradients() {
@@ -86,8 +88,9 @@ void AdamW::load_state(std::span<const NamedTensor> state, int64_t steps_taken) 
   for (const auto& [name, tensor] : own) {
     const auto value = given.find(name);
     if (value == given.end() || value->second.sizes() != tensor.sizes()) {
-      throw Error(ErrorKind::kModel, {.where = "optimizer state `" + name + "`",
-                                      .problem = value == given.end() ? "missing" : "of another shape than its parameter"});
+      throw Error(ErrorKind::kModel,
+                  {.where = "optimizer state `" + name + "`",
+                   .problem = value == given.end() ? "missing" : "of another shape than its parameter"});
     }
   }
   const at::NoGradGuard no_grad;

@@ -26,7 +26,8 @@ class AdamW {
   /// `parameters`: float32 leaves by name, updated in place. A leaf without a gradient in a step is left alone in it.
   AdamW(std::vector<NamedTensor> parameters, AdamWOptions options);
 
-  /// Euclidean norm of all gradients together: each tensor's in float32, their squares summed in float64 in the parameters' order.
+  /// Euclidean norm of all gradients together: each tensor's in float32, their squares summed in float64 in the
+  /// parameters' order.
   double gradient_norm() const;
 
   /// Names of the parameters whose gradient holds a value that isn't finite.
@@ -45,7 +46,8 @@ class AdamW {
 
   /// "exp_avg.<name>", "exp_avg_sq.<name>": float32, of the parameters' shapes. What a checkpoint keeps.
   std::vector<NamedTensor> state() const;
-  /// Takes such a state back (by name; extra names are ignored). Throws Error (kModel) naming what is missing or misshapen.
+  /// Takes such a state back (by name; extra names are ignored). Throws Error (kModel) naming what is missing or
+  /// misshapen.
   void load_state(std::span<const NamedTensor> state, int64_t steps_taken);
 
  private:

@@ -65,7 +65,8 @@ int64_t adapter_parameter_count(const config::AdapterConfig& adapter, const nn::
 double measure_gflops(const nn::ModelConfig& shape, int64_t rows, at::ScalarType dtype) {
   const at::Tensor x = at::ones({rows, shape.hidden_size}, dtype);
   const at::Tensor w = at::ones({shape.hidden_size, shape.intermediate_size}, dtype);
-  const double work = 2e-9 * static_cast<double>(rows) * static_cast<double>(shape.hidden_size) * static_cast<double>(shape.intermediate_size);
+  const double work = 2e-9 * static_cast<double>(rows) * static_cast<double>(shape.hidden_size) *
+                      static_cast<double>(shape.intermediate_size);
   double best = 0;
   for (int i = 0; i < 5; ++i) {
     const auto start = std::chrono::steady_clock::now();
@@ -89,11 +90,13 @@ Plan plan_model(const config::RunConfig& config, const nn::ModelConfig& shape, i
   const int64_t bytes = compute_dtype(config.train.dtype) == at::kFloat ? 4 : 2;
   plan.weight_bytes = plan.base_parameters * bytes;
   plan.optimizer_bytes = plan.trained_parameters * 4 * 4;
-  // Kept for backward, a row and layer: norms' inputs and outputs, q, k, v before and after rotation, attention's result, the
-  // MLP's gate, up and product.
+  // Kept for backward, a row and layer: norms' inputs and outputs, q, k, v before and after rotation, attention's
+  // result, the MLP's gate, up and product.
   const int64_t q = shape.heads * shape.head_dim, kv = shape.kv_heads * shape.head_dim;
   const int64_t row = 4 * shape.hidden_size + 3 * q + 4 * kv + 3 * shape.intermediate_size;
-  const int64_t kept_rows = config.train.recompute == config::Recompute::kFull ? 2 * shape.hidden_size * shape.layers + row : row * shape.layers;
+  const int64_t kept_rows = config.train.recompute == config::Recompute::kFull
+                                ? 2 * shape.hidden_size * shape.layers + row
+                                : row * shape.layers;
   plan.activation_bytes = config.train.tokens_per_batch * kept_rows * bytes;
   return plan;
 }
@@ -112,20 +115,27 @@ Plan plan_run(const RunSetup& setup) {
   plan.tokens_per_step = static_cast<double>(tokens) / static_cast<double>(steps_per_epoch);
   at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
   plan.gflops = measure_gflops(setup.base.shape, config.train.tokens_per_batch, compute_dtype(config.train.dtype));
-  const double passes = config.adapter.method == config::Method::kFull ? 6 : 4;  // forward 2, input gradient 2, weight gradient 2
+  const double passes =
+      config.adapter.method == config::Method::kFull ? 6 : 4;  // forward 2, input gradient 2, weight gradient 2
   const double recompute = config.train.recompute == config::Recompute::kFull ? 2 : 0;
   const double head = static_cast<double>(setup.base.shape.vocab_size * setup.base.shape.hidden_size);
-  const double a_token = (passes + recompute) * static_cast<double>(linear_parameters(setup.base.shape)) +
-                         passes * head * static_cast<double>(supervised) / static_cast<double>(std::max<int64_t>(1, tokens));
-  plan.seconds = 1e-9 * a_token * plan.tokens_per_step * static_cast<double>(plan.steps) / (kStepEfficiency * plan.gflops);
+  const double a_token =
+      (passes + recompute) * static_cast<double>(linear_parameters(setup.base.shape)) +
+      passes * head * static_cast<double>(supervised) / static_cast<double>(std::max<int64_t>(1, tokens));
+  plan.seconds =
+      1e-9 * a_token * plan.tokens_per_step * static_cast<double>(plan.steps) / (kStepEfficiency * plan.gflops);
   return plan;
 }
 
 nlohmann::ordered_json plan_json(const Plan& plan) {
-  return {{"base_parameters", plan.base_parameters},     {"trained_parameters", plan.trained_parameters},
-          {"weight_bytes", plan.weight_bytes},           {"optimizer_bytes", plan.optimizer_bytes},
-          {"activation_bytes", plan.activation_bytes},   {"steps", plan.steps},
-          {"tokens_per_step", plan.tokens_per_step},     {"gflops", plan.gflops},
+  return {{"base_parameters", plan.base_parameters},
+          {"trained_parameters", plan.trained_parameters},
+          {"weight_bytes", plan.weight_bytes},
+          {"optimizer_bytes", plan.optimizer_bytes},
+          {"activation_bytes", plan.activation_bytes},
+          {"steps", plan.steps},
+          {"tokens_per_step", plan.tokens_per_step},
+          {"gflops", plan.gflops},
           {"seconds", plan.seconds}};
 }
 

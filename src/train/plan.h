@@ -16,8 +16,8 @@ struct Plan {
   int64_t activation_bytes = 0;  // what one micro-batch of train.tokens_per_batch keeps for backward
   int64_t steps = 0;
   double tokens_per_step = 0;
-  double gflops = 0;             // of this machine's matrix products, measured in the compute dtype
-  double seconds = 0;            // of training alone
+  double gflops = 0;   // of this machine's matrix products, measured in the compute dtype
+  double seconds = 0;  // of training alone
 };
 
 /// Parameters and memory. Throws Error (kConfig) where a target matches nothing or experts don't divide rank.

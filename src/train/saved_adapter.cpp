@@ -17,16 +17,14 @@ namespace {
 constexpr int kFormatVersion = 1;
 
 nlohmann::json source_json(const data::SourceFile& source) {
-  return {{"path", source.path},
-          {"split", data::split_name(source.split)},
-          {"format", source.format},
-          {"hash", source.hash},
-          {"licence", source.licence},
-          {"rows", source.rows}};
+  return {{"path", source.path},       {"split", data::split_name(source.split)},
+          {"format", source.format},   {"hash", source.hash},
+          {"licence", source.licence}, {"rows", source.rows}};
 }
 
 data::SourceFile source_from(const nlohmann::json& json) {
-  data::SourceFile source{.path = json.at("path"), .format = json.at("format"), .hash = json.at("hash"), .licence = json.at("licence")};
+  data::SourceFile source{
+      .path = json.at("path"), .format = json.at("format"), .hash = json.at("hash"), .licence = json.at("licence")};
   source.rows = json.at("rows");
   for (const data::Split split : data::kSplits) {
     if (json.at("split") == data::split_name(split)) source.split = split;
@@ -46,17 +44,18 @@ void save_adapter(const std::filesystem::path& dir, const SavedAdapter& saved) {
   nlohmann::json tasks = nlohmann::json::array(), sources = nlohmann::json::array();
   for (const SavedTask& task : saved.tasks) tasks.push_back({{"name", task.name}, {"task_type", task.task_type}});
   for (const data::SourceFile& source : saved.sources) sources.push_back(source_json(source));
-  io::Artefact artefact{.config = {{"format_version", kFormatVersion},
-                                   {"tasks", tasks},
-                                   {"base", {{"model", saved.config.model}, {"hash", saved.base_hash}, {"shape_hash", saved.shape_hash}}},
-                                   {"special_tokens_hash", saved.special_tokens_hash},
-                                   {"machine", saved.machine},
-                                   {"tokenizer_hash", saved.tokenizer_hash},
-                                   {"template_hash", saved.template_hash},
-                                   {"sources", sources},
-                                   {"step", saved.step},
-                                   {"config_yaml", config::to_yaml(saved.config)}},
-                        .tensors = saved.tensors};
+  io::Artefact artefact{
+      .config = {{"format_version", kFormatVersion},
+                 {"tasks", tasks},
+                 {"base", {{"model", saved.config.model}, {"hash", saved.base_hash}, {"shape_hash", saved.shape_hash}}},
+                 {"special_tokens_hash", saved.special_tokens_hash},
+                 {"machine", saved.machine},
+                 {"tokenizer_hash", saved.tokenizer_hash},
+                 {"template_hash", saved.template_hash},
+                 {"sources", sources},
+                 {"step", saved.step},
+                 {"config_yaml", config::to_yaml(saved.config)}},
+      .tensors = saved.tensors};
   io::write_artefact(dir, artefact);
 }
 
@@ -85,7 +84,8 @@ SavedAdapter load_adapter(const std::filesystem::path& dir) {
     saved.tensors = std::move(artefact.tensors);
     return saved;
   } catch (const nlohmann::json::exception& problem) {
-    throw Error(ErrorKind::kModel, {.where = where, .problem = "not an adapter that moelora wrote", .found = problem.what()});
+    throw Error(ErrorKind::kModel,
+                {.where = where, .problem = "not an adapter that moelora wrote", .found = problem.what()});
   }
 }
 
@@ -108,18 +108,22 @@ std::vector<adapters::GateTable> gates_of(const SavedAdapter& saved) {
     table.copy_(tensors.at("expert_weights"));
     return {adapters::gate_table("none: weights of the tasks' LoRAs", mixer, tasks.size())};
   }
-  const auto embedding = std::make_shared<adapters::TaskEmbedding>(static_cast<int64_t>(tasks.size()), adapter.gate.embedding_size, 0);
+  const auto embedding =
+      std::make_shared<adapters::TaskEmbedding>(static_cast<int64_t>(tasks.size()), adapter.gate.embedding_size, 0);
   std::vector<adapters::GateTable> gates;
   const at::NoGradGuard no_grad;
   for (const auto& [name, value] : tensors) {
     if (name != "gate" && !name.ends_with(".gate")) continue;
-    const adapters::TaskGate gate({.name = name, .rank = adapter.rank, .experts = adapter.experts,
+    const adapters::TaskGate gate({.name = name,
+                                   .rank = adapter.rank,
+                                   .experts = adapter.experts,
                                    .mean_one = adapter.gate.normalise == config::GateNormalise::kMeanOne},
                                   embedding);
     at::Tensor table = embedding->table, weights = gate.parameters()[0].second;
     table.copy_(tensors.at("task_embedding"));
     weights.copy_(value);
-    gates.push_back(adapters::gate_table(name == "gate" ? "shared" : name.substr(0, name.size() - 5), gate, tasks.size()));
+    gates.push_back(
+        adapters::gate_table(name == "gate" ? "shared" : name.substr(0, name.size() - 5), gate, tasks.size()));
   }
   return gates;
 }

@@ -1,6 +1,7 @@
-// The multi-task adapter a run leaves behind: experts once, the gate, and what is needed to use it again: the run's configuration
-// (method, template and its options, task settings), its tasks in order, and the base it belongs to, by hash.
-// Stored by io::write_artefact; moelora_config.json holds the fields below, moelora.safetensors AdapterSet::parameters().
+// The multi-task adapter a run leaves behind: experts once, the gate, and what is needed to use it again: the run's
+// configuration (method, template and its options, task settings), its tasks in order, and the base it belongs to, by
+// hash. Stored by io::write_artefact; moelora_config.json holds the fields below, moelora.safetensors
+// AdapterSet::parameters().
 #pragma once
 
 #include <cstdint>
@@ -24,13 +25,13 @@ struct SavedAdapter {
   config::RunConfig config;
   std::vector<SavedTask> tasks;
   std::string base_hash;
-  std::string shape_hash;                 // of its config.json; empty in an adapter that an earlier version wrote, as the next two
+  std::string shape_hash;  // of its config.json; empty in an adapter that an earlier version wrote, as the next two
   std::string special_tokens_hash;
   nlohmann::json machine = nlohmann::json::object();  // Machine::to_json() of the run
   std::string tokenizer_hash;
-  std::string template_hash;              // empty without a template
-  std::vector<data::SourceFile> sources;  // what all tasks' data was: path, hash, licence
-  int64_t step = 0;                       // the optimizer step whose weights these are
+  std::string template_hash;                   // empty without a template
+  std::vector<data::SourceFile> sources;       // what all tasks' data was: path, hash, licence
+  int64_t step = 0;                            // the optimizer step whose weights these are
   std::vector<adapters::NamedTensor> tensors;  // float32
 
   std::vector<std::string> task_names() const;

@@ -1,4 +1,5 @@
-// From a configuration to everything a run needs, opened and checked in the order that fails early: text and data before weights.
+// From a configuration to everything a run needs, opened and checked in the order that fails early: text and data
+// before weights.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,8 +25,8 @@ struct BaseFiles {
   nlohmann::json config;             // config.json
   nlohmann::json generation_config;  // generation_config.json, or an empty object
   nn::ModelConfig shape;
-  std::string tokenizer_hash;        // XXH3-128 of tokenizer.json
-  std::string shape_hash;            // nn::shape_hash
+  std::string tokenizer_hash;  // XXH3-128 of tokenizer.json
+  std::string shape_hash;      // nn::shape_hash
 };
 
 /// Resolves and reads them. Throws Error (kModel).
@@ -70,8 +71,8 @@ RunSetup prepare_data(config::RunConfig config);
 /// Loads the base and attaches what is trained. Sets the number of threads.
 void load_model(RunSetup& setup);
 
-/// Attaches what is trained to a base that is loaded already; setup.model.take_base() gives it back for another run. Not for several
-/// runs of method `full`, which changes the base.
+/// Attaches what is trained to a base that is loaded already; setup.model.take_base() gives it back for another run.
+/// Not for several runs of method `full`, which changes the base.
 void attach(RunSetup& setup, LoadedBase base);
 
 }  // namespace moelora::train

@@ -18,7 +18,8 @@ at::Tensor view(const std::vector<int64_t>& values) {
   return at::from_blob(const_cast<int64_t*>(values.data()), {static_cast<int64_t>(values.size())}, at::kLong);
 }
 
-/// One pack's forward pass and what its graph refers to: recomputed layers read context and attention again in backward.
+/// One pack's forward pass and what its graph refers to: recomputed layers read context and attention again in
+/// backward.
 struct Forward {
   std::unique_ptr<nn::RowContext> context;
   std::unique_ptr<nn::PackedAttention> attention;
@@ -32,12 +33,13 @@ Forward forward(const adapters::Model& model, const data::PackedBatch& pack, con
     tasks.positions = pack.positions;
   }
   Forward pass{model.rows(tasks), std::make_unique<nn::PackedAttention>(pack.cu_seqlens), {}};
-  const at::Tensor hidden = model.decoder->forward({view(pack.ids), view(pack.positions)}, *pass.attention, pass.context.get(),
-                                                   {.recompute = options.recompute, .wanted_rows = view(pack.supervised_rows)});
+  const at::Tensor hidden =
+      model.decoder->forward({view(pack.ids), view(pack.positions)}, *pass.attention, pass.context.get(),
+                             {.recompute = options.recompute, .wanted_rows = view(pack.supervised_rows)});
   const at::Tensor weights =
       at::from_blob(const_cast<float*>(pack.weights.data()), {static_cast<int64_t>(pack.weights.size())}, at::kFloat);
   pass.loss = kernels::supervised_cross_entropy(hidden, model.decoder->head(), view(pack.targets), weights,
-                                               {.softcap = model.decoder->config().logit_softcap});
+                                                {.softcap = model.decoder->config().logit_softcap});
   return pass;
 }
 
@@ -74,7 +76,8 @@ void StepLoss::add(const StepLoss& other) {
   }
 }
 
-StepLoss accumulate_gradients(const adapters::Model& model, const data::StepBatches& batches, const StepOptions& options) {
+StepLoss accumulate_gradients(const adapters::Model& model, const data::StepBatches& batches,
+                              const StepOptions& options) {
   StepLoss step{.objective = 0, .tasks = std::vector<TaskLoss>(batches.tasks.size())};
   for (size_t i = 0; i < batches.packs.size(); ++i) {
     const data::PackedBatch& pack = batches.packs[i];

@@ -32,7 +32,9 @@ uint32_t crc32c(const std::string& bytes) {
   return ~crc;
 }
 
-uint32_t masked_crc(const std::string& bytes) { return std::rotr(crc32c(bytes), 15) + 0xA282EAD8u; }
+uint32_t masked_crc(const std::string& bytes) {
+  return std::rotr(crc32c(bytes), 15) + 0xA282EAD8u;
+}
 
 template <typename T>
 std::string little_endian(T value) {
@@ -47,8 +49,12 @@ std::string varint(uint64_t value) {
   return bytes + static_cast<char>(value);
 }
 
-std::string key(int field, int wire_type) { return varint(static_cast<uint64_t>(field << 3 | wire_type)); }
-std::string bytes_field(int field, const std::string& bytes) { return key(field, kBytes) + varint(bytes.size()) + bytes; }
+std::string key(int field, int wire_type) {
+  return varint(static_cast<uint64_t>(field << 3 | wire_type));
+}
+std::string bytes_field(int field, const std::string& bytes) {
+  return key(field, kBytes) + varint(bytes.size()) + bytes;
+}
 
 std::string event_head() {
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
@@ -58,7 +64,8 @@ std::string event_head() {
 std::string file_name() {
   char host[256] = "host";
   gethostname(host, sizeof host - 1);
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   return "events.out.tfevents." + std::to_string(seconds) + "." + host + "." + std::to_string(getpid());
 }
 
@@ -75,7 +82,8 @@ void TensorBoardWriter::write(int64_t step, const std::map<std::string, double>&
     summary += bytes_field(kSummaryValue, bytes_field(kValueTag, tag) + key(kValueSimple, kFixed32) +
                                               little_endian(static_cast<float>(value)));
   }
-  write_record(event_head() + key(kEventStep, kVarint) + varint(static_cast<uint64_t>(step)) + bytes_field(kEventSummary, summary));
+  write_record(event_head() + key(kEventStep, kVarint) + varint(static_cast<uint64_t>(step)) +
+               bytes_field(kEventSummary, summary));
 }
 
 void TensorBoardWriter::write_record(const std::string& event) {

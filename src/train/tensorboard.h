@@ -1,5 +1,6 @@
-// TensorBoard event files, written directly: TFRecord framing (length, masked CRC-32C, data, masked CRC-32C) around protocol-buffer
-// Event messages (tensorflow/core/util/event.proto, framework/summary.proto: only version headers and simple scalar values).
+// TensorBoard event files, written directly: TFRecord framing (length, masked CRC-32C, data, masked CRC-32C) around
+// protocol-buffer Event messages (tensorflow/core/util/event.proto, framework/summary.proto: only version headers and
+// simple scalar values).
 #pragma once
 
 #include <cstdint>

@@ -111,10 +111,11 @@ class Run {
                                       .hint = "they are left as they are; to start again, give another `output`"});
     }
     if (!newest.checkpoint && std::filesystem::exists(artefact_dir(config()))) {
-      throw Error(ErrorKind::kModel, {.where = dir_.string(),
-                                      .problem = "the run is finished and its checkpoints are gone: there is nothing to resume",
-                                      .found = artefact_dir(config()).string(),
-                                      .hint = "to train again, give another `output`"});
+      throw Error(ErrorKind::kModel,
+                  {.where = dir_.string(),
+                   .problem = "the run is finished and its checkpoints are gone: there is nothing to resume",
+                   .found = artefact_dir(config()).string(),
+                   .hint = "to train again, give another `output`"});
     }
     if (newest.checkpoint) restore(*newest.checkpoint, newest.dir);
     for (const io::BadCheckpoint& bad : newest.bad) {  // the run comes to their steps again
@@ -137,10 +138,11 @@ class Run {
     total_ = total_steps(config().train, steps_per_epoch);
     evaluate_every_ = config().eval.every_steps > 0 ? config().eval.every_steps : steps_per_epoch;
     save_every_ = config().checkpoint.every_steps > 0 ? config().checkpoint.every_steps : evaluate_every_;
-    learning_rate_ = {.peak = config().train.learning_rate,
-                      .schedule = config().train.schedule,
-                      .warmup_steps = static_cast<int64_t>(std::ceil(config().train.warmup_ratio * static_cast<double>(total_))),
-                      .total_steps = total_};
+    learning_rate_ = {
+        .peak = config().train.learning_rate,
+        .schedule = config().train.schedule,
+        .warmup_steps = static_cast<int64_t>(std::ceil(config().train.warmup_ratio * static_cast<double>(total_))),
+        .total_steps = total_};
   }
 
   void restore(const io::Checkpoint& checkpoint, const std::filesystem::path& dir) {
@@ -202,11 +204,12 @@ class Run {
   void log_losses() {
     ordered_json line = {{"step", state_.step},
                          {"epoch", epoch()},
-                         {"train", {{"loss", state_.window.total().mean()},
-                                    {"objective", state_.window.objective / static_cast<double>(state_.window_steps)},
-                                    {"learning_rate", learning_rate_.at(state_.step - 1)},
-                                    {"gradient_norm", gradient_norm_},
-                                    {"tokens", state_.tokens}}},
+                         {"train",
+                          {{"loss", state_.window.total().mean()},
+                           {"objective", state_.window.objective / static_cast<double>(state_.window_steps)},
+                           {"learning_rate", learning_rate_.at(state_.step - 1)},
+                           {"gradient_norm", gradient_norm_},
+                           {"tokens", state_.tokens}}},
                          {"task", task_losses(setup_, state_.window)},
                          {"time", {{"tokens_per_s", rate()}, {"seconds", state_.seconds}}}};
     record(std::move(line));
@@ -214,9 +217,12 @@ class Run {
     state_.window_steps = 0;
   }
 
-  double epoch() const { return static_cast<double>(state_.step) / static_cast<double>(stream_->sampler().steps_per_epoch()); }
+  double epoch() const {
+    return static_cast<double>(state_.step) / static_cast<double>(stream_->sampler().steps_per_epoch());
+  }
 
-  /// A signal in an evaluation leaves the step without one: the checkpoint says that it is due, and the resumed run begins with it.
+  /// A signal in an evaluation leaves the step without one: the checkpoint says that it is due, and the resumed run
+  /// begins with it.
   void evaluate_or_stop() {
     try {
       evaluate();
@@ -230,20 +236,24 @@ class Run {
     }
   }
 
-  /// `eval/<task>/<metric>` beside `eval/<task>/score`, and the entropy of each gate's weights (in nats, the mean over the tasks).
+  /// `eval/<task>/<metric>` beside `eval/<task>/score`, and the entropy of each gate's weights (in nats, the mean over
+  /// the tasks).
   std::map<std::string, double> evaluation_events(const std::map<std::string, double>& scores) const {
     std::map<std::string, double> events;
     if (config().eval.generate) {
       for (const auto& [task, score] : scores) {
-        events["eval/" + task + "/" + eval::metrics_of(setup_.dataset.tasks[setup_.dataset.task_index(task)]).front().name] = score;
+        events["eval/" + task + "/" +
+               eval::metrics_of(setup_.dataset.tasks[setup_.dataset.task_index(task)]).front().name] = score;
       }
     }
     if (!setup_.model.adapters || config().adapter.method != config::Method::kMoelora) return events;
-    for (const adapters::GateTable& gate : setup_.model.adapters->gates()) events["gate/" + gate.name + "/entropy"] = mean_entropy(gate);
+    for (const adapters::GateTable& gate : setup_.model.adapters->gates())
+      events["gate/" + gate.name + "/entropy"] = mean_entropy(gate);
     return events;
   }
 
-  /// Loss (and, where asked for, scores) on the dev rows; decides what is best so far. Where it throws, the state is as before.
+  /// Loss (and, where asked for, scores) on the dev rows; decides what is best so far. Where it throws, the state is as
+  /// before.
   void evaluate() {
     if (setup_.dev_rows->size() == 0) return;
     const DevEvaluation dev = evaluate_on_dev(setup_, options_.dev_scores, state_.step);
@@ -255,8 +265,8 @@ class Run {
     state_.evaluations_without_improvement = improved ? 0 : state_.evaluations_without_improvement + 1;
     stopped_early_ = out_of_patience();
     char text[160];
-    std::snprintf(text, sizeof text, "step %lld: dev %s %.4f (%s)%s", static_cast<long long>(state_.step), by_score ? "score" : "loss",
-                  value, config().eval.best.c_str(), improved ? ", best so far" : "");
+    std::snprintf(text, sizeof text, "step %lld: dev %s %.4f (%s)%s", static_cast<long long>(state_.step),
+                  by_score ? "score" : "loss", value, config().eval.best.c_str(), improved ? ", best so far" : "");
     if (!options_.quiet) log_info(text);
   }
 
@@ -323,7 +333,7 @@ class Run {
   int64_t save_every_ = 1;
   bool stopped_early_ = false;
   double gradient_norm_ = 0;
-  int64_t process_tokens_ = 0;   // of this process: what its rate is made of
+  int64_t process_tokens_ = 0;  // of this process: what its rate is made of
   double process_seconds_ = 0;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   double run_seconds_before_ = 0;  // of the processes before this one
@@ -333,7 +343,8 @@ class Run {
 
 int64_t total_steps(const config::TrainConfig& config, int64_t steps_per_epoch) {
   if (config.max_steps > 0) return config.max_steps;
-  return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(config.epochs * static_cast<double>(steps_per_epoch) - 1e-9)));
+  return std::max<int64_t>(
+      1, static_cast<int64_t>(std::ceil(config.epochs * static_cast<double>(steps_per_epoch) - 1e-9)));
 }
 
 TrainResult train(RunSetup& setup, const TrainOptions& options) {

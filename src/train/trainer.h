@@ -1,4 +1,5 @@
-// A run, from its first step or from a checkpoint to its last: the loop, its evaluations, its checkpoints, what it leaves behind.
+// A run, from its first step or from a checkpoint to its last: the loop, its evaluations, its checkpoints, what it
+// leaves behind.
 //
 // The run directory, `config.output`:
 //   config.yaml              the resolved configuration, every key written out
@@ -32,20 +33,20 @@ struct TrainOptions {
 struct TrainResult {
   int64_t steps = 0;
   int64_t best_step = 0;
-  std::optional<double> best_value;   // of eval.best; nothing where there are no dev rows
+  std::optional<double> best_value;  // of eval.best; nothing where there are no dev rows
   bool stopped_early = false;
-  int64_t tokens = 0;                 // trained on, by all processes of the run
-  double seconds = 0;                 // of its optimizer steps, evaluations and checkpoints left out, by all of them
-  double run_seconds = 0;             // of everything, up to each interrupted process's last checkpoint
-  std::filesystem::path artefact;     // adapter/ or model/
+  int64_t tokens = 0;              // trained on, by all processes of the run
+  double seconds = 0;              // of its optimizer steps, evaluations and checkpoints left out, by all of them
+  double run_seconds = 0;          // of everything, up to each interrupted process's last checkpoint
+  std::filesystem::path artefact;  // adapter/ or model/
 };
 
-/// Trains `setup` (from prepare_data and load_model) and writes config.output; of a method that is made of several runs, all of them
-/// (train/made_of_runs.h). Throws
-///   Error (kIo)           the directory is taken (a run stands there already, or another process writes it), or the disk fails
-///   Error (kModel)        nothing to resume: no checkpoint can be used, or the run is finished and has none
-///   Error (kNumeric)      a loss or gradient that isn't finite, naming task and row; the weights are those of the step before
-///   Error (kInterrupted)  SIGINT or SIGTERM: a checkpoint was written
+/// Trains `setup` (from prepare_data and load_model) and writes config.output; of a method that is made of several
+/// runs, all of them (train/made_of_runs.h). Throws
+///   Error (kIo)           the directory is taken (a run stands there already, or another process writes it), or the
+///   disk fails Error (kModel)        nothing to resume: no checkpoint can be used, or the run is finished and has none
+///   Error (kNumeric)      a loss or gradient that isn't finite, naming task and row; the weights are those of the step
+///   before Error (kInterrupted)  SIGINT or SIGTERM: a checkpoint was written
 TrainResult train(RunSetup& setup, const TrainOptions& options);
 
 /// Number of optimizer steps a run takes: train.max_steps, else from train.epochs.

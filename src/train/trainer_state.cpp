@@ -8,11 +8,14 @@ namespace {
 nlohmann::ordered_json hf_log_entry(const nlohmann::json& line) {
   nlohmann::ordered_json entry;
   if (const auto train = line.find("train"); train != line.end()) {
-    entry = {{"loss", train->at("loss")}, {"grad_norm", train->at("gradient_norm")}, {"learning_rate", train->at("learning_rate")}};
+    entry = {{"loss", train->at("loss")},
+             {"grad_norm", train->at("gradient_norm")},
+             {"learning_rate", train->at("learning_rate")}};
   }
   if (const auto eval = line.find("eval"); eval != line.end()) {
     for (const auto& [task, values] : eval->items()) {
-      for (const auto& [name, value] : values.items()) entry["eval_" + (task == "mean" ? "" : task + "_") + name] = value;
+      for (const auto& [name, value] : values.items())
+        entry["eval_" + (task == "mean" ? "" : task + "_") + name] = value;
     }
   }
   entry["epoch"] = line.at("epoch");
@@ -58,7 +61,8 @@ TrainerState TrainerState::from_json(const nlohmann::json& json, const std::stri
     if (json.contains("best")) state.best = Best{json["best"].at("step"), json["best"].at("value")};
     return state;
   } catch (const nlohmann::json::exception& problem) {
-    throw Error(ErrorKind::kModel, {.where = where, .problem = "not a state that a run wrote", .found = problem.what()});
+    throw Error(ErrorKind::kModel,
+                {.where = where, .problem = "not a state that a run wrote", .found = problem.what()});
   }
 }
 

@@ -14,8 +14,8 @@
 namespace moelora::adapters {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::FixtureBatch;
+using ::testing::HasSubstr;
 using testing::largest_difference;
 using testing::load_decoder;
 using testing::relative_difference;
@@ -32,8 +32,8 @@ void fill_b(const AdapterSet& adapters) {
   }
 }
 
-at::Tensor hidden_of(const nn::Decoder& decoder, const AdapterSet& adapters, std::vector<int64_t> tasks, bool dropout = false,
-                     bool reversed = false) {
+at::Tensor hidden_of(const nn::Decoder& decoder, const AdapterSet& adapters, std::vector<int64_t> tasks,
+                     bool dropout = false, bool reversed = false) {
   const FixtureBatch batch("qwen3/even");  // three sequences of 16
   const std::vector<int64_t> cu_seqlens = batch.cu_seqlens();
   nn::Rows rows = batch.rows();
@@ -80,7 +80,8 @@ TEST(AdapterSet, OneExpertOfWeightOneIsPlainLora) {
 TEST(AdapterSet, UniformWeightsAreLoraAtAlphaOverExperts) {
   const at::NoGradGuard no_grad;
   nn::Decoder mixed = load_decoder("qwen3/f32", at::kFloat), plain = load_decoder("qwen3/f32", at::kFloat);
-  AdapterSet uniform(mixed, {.method = config::Method::kUniform, .rank = 8, .alpha = 32, .experts = 4}, kTasks, /*seed=*/1);
+  AdapterSet uniform(mixed, {.method = config::Method::kUniform, .rank = 8, .alpha = 32, .experts = 4}, kTasks,
+                     /*seed=*/1);
   AdapterSet lora(plain, {.method = config::Method::kLora, .rank = 8, .alpha = 8}, kTasks, /*seed=*/1);
   fill_b(uniform);
   fill_b(lora);
@@ -100,7 +101,8 @@ TEST(AdapterSet, ParameterCountIsTheFormulas) {
 
 TEST(AdapterSet, PerLayerGatesGetAGateForEachLinear) {
   nn::Decoder decoder = load_decoder("qwen3/f32", at::kFloat);
-  const AdapterSet adapters(decoder, {.rank = 8, .experts = 4, .gate = {.scope = config::GateScope::kPerLayer}}, kTasks, /*seed=*/1);
+  const AdapterSet adapters(decoder, {.rank = 8, .experts = 4, .gate = {.scope = config::GateScope::kPerLayer}}, kTasks,
+                            /*seed=*/1);
   EXPECT_EQ(adapters.gates().size(), static_cast<size_t>(7 * decoder.config().layers));
 }
 
@@ -124,7 +126,9 @@ TEST(AdapterSet, DropoutDoesNotDependOnThePacking) {
   fill_b(adapters);
   adapters.refresh();
   const at::Tensor with_dropout = hidden_of(decoder, adapters, {0, 1, 2}, /*dropout=*/true);
-  EXPECT_LT(relative_difference(hidden_of(decoder, adapters, {0, 1, 2}, /*dropout=*/true, /*reversed=*/true), with_dropout), 1e-5);
+  EXPECT_LT(
+      relative_difference(hidden_of(decoder, adapters, {0, 1, 2}, /*dropout=*/true, /*reversed=*/true), with_dropout),
+      1e-5);
   EXPECT_GT(relative_difference(hidden_of(decoder, adapters, {0, 1, 2}), with_dropout), 1e-3);
 }
 
@@ -140,7 +144,8 @@ TEST(AdapterSet, OnlyTargetsAreAdapted) {
 
 TEST(AdapterSet, MergedWeightsAreThoseOfWhatIsLoadedMeanwhile) {
   nn::Decoder first = load_decoder("qwen3/f32", at::kFloat), second = load_decoder("qwen3/f32", at::kFloat);
-  AdapterSet loaded_while_merged(first, {.rank = 8, .experts = 4}, kTasks, /*seed=*/1), merged_after(second, {.rank = 8, .experts = 4}, kTasks, /*seed=*/1);
+  AdapterSet loaded_while_merged(first, {.rank = 8, .experts = 4}, kTasks, /*seed=*/1),
+      merged_after(second, {.rank = 8, .experts = 4}, kTasks, /*seed=*/1);
   std::vector<NamedTensor> values;
   for (const auto& [name, master] : merged_after.parameters()) values.emplace_back(name, master.detach().add(0.25));
   loaded_while_merged.merge(1);
@@ -173,14 +178,16 @@ TEST(AdapterSet, MistakesAreNamed) {
   EXPECT_THAT(message_of([&] { AdapterSet(decoder, {.rank = 10, .experts = 4}, kTasks, 1); }, ErrorKind::kConfig),
               HasSubstr("rank is not divisible by experts (found rank 10, experts 4"));
   AdapterSet adapters(decoder, {.rank = 8, .experts = 4}, kTasks, /*seed=*/1);
-  EXPECT_THAT(message_of([&] { adapters.task_index("raport"); }, ErrorKind::kUsage), HasSubstr("did you mean `report`?"));
+  EXPECT_THAT(message_of([&] { adapters.task_index("raport"); }, ErrorKind::kUsage),
+              HasSubstr("did you mean `report`?"));
 
   std::vector<NamedTensor> values = adapters.parameters();
   values.pop_back();
   EXPECT_THAT(message_of([&] { adapters.load(values); }, ErrorKind::kModel), HasSubstr("missing"));
   values = adapters.parameters();
   values.emplace_back("stranger", values[0].second);
-  EXPECT_THAT(message_of([&] { adapters.load(values); }, ErrorKind::kModel), HasSubstr("`stranger`: not part of this adapter"));
+  EXPECT_THAT(message_of([&] { adapters.load(values); }, ErrorKind::kModel),
+              HasSubstr("`stranger`: not part of this adapter"));
   values = adapters.parameters();
   values[0].second = values[0].second.narrow(0, 0, 1);
   EXPECT_THAT(message_of([&] { adapters.load(values); }, ErrorKind::kModel), HasSubstr("another shape"));

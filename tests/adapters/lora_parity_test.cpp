@@ -1,4 +1,5 @@
-// Plain LoRA against transformers + PEFT on the same weights and batch: logits, loss, and the gradient of every lora_A and lora_B.
+// Plain LoRA against transformers + PEFT on the same weights and batch: logits, loss, and the gradient of every lora_A
+// and lora_B.
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <gtest/gtest.h>
@@ -21,7 +22,8 @@ using testing::relative_difference;
 at::Tensor in_our_layout(const Oracle& oracle, const std::string& prefix, const std::string& parameter) {
   const std::string half = testing::is_stack(parameter) ? ".lora_A.weight" : ".lora_B.weight";
   std::vector<at::Tensor> parts;
-  for (const std::string& path : testing::member_paths(parameter)) parts.push_back(oracle[prefix + "base_model.model." + path + half]);
+  for (const std::string& path : testing::member_paths(parameter))
+    parts.push_back(oracle[prefix + "base_model.model." + path + half]);
   return at::cat(parts, 0);
 }
 
@@ -41,7 +43,8 @@ TEST_P(LoraParity, LogitsLossAndGradientsEqualPeft) {
     nn::Decoder decoder = load_decoder(family() + "/f32", at::kFloat);
     AdapterSet adapters(decoder, config_, tasks_, /*seed=*/1);
     std::vector<NamedTensor> values;
-    for (const auto& [name, master] : adapters.parameters()) values.emplace_back(name, in_our_layout(adapter, "", name));
+    for (const auto& [name, master] : adapters.parameters())
+      values.emplace_back(name, in_our_layout(adapter, "", name));
     adapters.load(values);
 
     const std::vector<int64_t> cu_seqlens = batch.cu_seqlens(), tasks = batch.tasks();
@@ -52,8 +55,8 @@ TEST_P(LoraParity, LogitsLossAndGradientsEqualPeft) {
     EXPECT_LT(largest_difference(decoder.logits(hidden), expected["logits"]), 1e-3 * expected["effect"].item<double>());
     // As training computes it: the last layer on the supervised rows alone.
     nn::PackedAttention again(cu_seqlens);
-    const at::Tensor supervised =
-        decoder.forward(batch.rows(), again, rows.get(), {.recompute = recompute, .wanted_rows = batch.supervised_rows()});
+    const at::Tensor supervised = decoder.forward(batch.rows(), again, rows.get(),
+                                                  {.recompute = recompute, .wanted_rows = batch.supervised_rows()});
     const at::Tensor loss = batch.loss(decoder, supervised);
     EXPECT_NEAR(loss.item<double>(), expected["loss_f64"].item<double>(), 1e-5);
     loss.backward();

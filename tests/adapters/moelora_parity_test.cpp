@@ -29,7 +29,10 @@ class MoeloraParity : public ::testing::TestWithParam<std::tuple<std::string, st
   const std::vector<std::string> tasks_ = {"a", "b", "c", "d"};
 
   config::AdapterConfig config() const {
-    return {.method = config::Method::kMoelora, .rank = kRank, .alpha = 16, .experts = 4,
+    return {.method = config::Method::kMoelora,
+            .rank = kRank,
+            .alpha = 16,
+            .experts = 4,
             .gate = {.normalise = normalise(), .embedding_size = 6}};
   }
 
@@ -38,7 +41,8 @@ class MoeloraParity : public ::testing::TestWithParam<std::tuple<std::string, st
     if (name == "task_embedding") return oracle[prefix + "gate.E"];
     if (name == "gate") return oracle[prefix + "gate.W_g"];
     std::vector<at::Tensor> parts;
-    for (const std::string& path : testing::member_paths(name)) parts.push_back(oracle[prefix + path + (testing::is_stack(name) ? ".A" : ".B")]);
+    for (const std::string& path : testing::member_paths(name))
+      parts.push_back(oracle[prefix + path + (testing::is_stack(name) ? ".A" : ".B")]);
     return at::cat(parts, 0);
   }
 };
@@ -62,8 +66,8 @@ TEST_P(MoeloraParity, LogitsLossGateAndGradientsEqualTheEquation) {
     EXPECT_LT(largest_difference(decoder.logits(hidden), expected["logits"]), 1e-4);
     // As training computes it: the last layer on the supervised rows alone.
     nn::PackedAttention again(cu_seqlens);
-    const at::Tensor supervised =
-        decoder.forward(batch.rows(), again, rows.get(), {.recompute = recompute, .wanted_rows = batch.supervised_rows()});
+    const at::Tensor supervised = decoder.forward(batch.rows(), again, rows.get(),
+                                                  {.recompute = recompute, .wanted_rows = batch.supervised_rows()});
     const at::Tensor loss = batch.loss(decoder, supervised);
     EXPECT_NEAR(loss.item<double>(), expected["loss"].item<double>(), 1e-5);
 
@@ -92,12 +96,14 @@ TEST_P(MoeloraParity, EachTaskCollapsesExactlyAndMergesAndRestores) {
   adapters.load(values);
 
   nn::Decoder plain_decoder = load_decoder(family() + "/f32", at::kFloat);
-  AdapterSet plain(plain_decoder, {.method = config::Method::kLora, .rank = kRank, .alpha = kRank}, {"only"}, /*seed=*/2);
+  AdapterSet plain(plain_decoder, {.method = config::Method::kLora, .rank = kRank, .alpha = kRank}, {"only"},
+                   /*seed=*/2);
   const std::vector<int64_t> cu_seqlens = batch.cu_seqlens();
   const auto logits = [&](const nn::Decoder& model, const AdapterSet& set, int64_t task) {
     const std::vector<int64_t> tasks(cu_seqlens.size() - 1, task);
     nn::PackedAttention attention(cu_seqlens);
-    return model.logits(model.forward(batch.rows(), attention, set.rows({.cu_seqlens = cu_seqlens, .tasks = tasks}).get()));
+    return model.logits(
+        model.forward(batch.rows(), attention, set.rows({.cu_seqlens = cu_seqlens, .tasks = tasks}).get()));
   };
   std::vector<at::Tensor> per_task;
   for (int64_t task = 0; task < 4; ++task) {
@@ -108,7 +114,8 @@ TEST_P(MoeloraParity, EachTaskCollapsesExactlyAndMergesAndRestores) {
     for (const CollapsedLinear& linear : adapters.collapse(task)) by_path.emplace(linear.path, linear);
     for (const auto& [name, master] : plain.parameters()) {
       std::vector<at::Tensor> parts;
-      for (const std::string& path : testing::member_paths(name)) parts.push_back(testing::is_stack(name) ? by_path.at(path).a : by_path.at(path).b);
+      for (const std::string& path : testing::member_paths(name))
+        parts.push_back(testing::is_stack(name) ? by_path.at(path).a : by_path.at(path).b);
       collapsed.emplace_back(name, at::cat(parts, 0));
     }
     plain.load(collapsed);
@@ -123,14 +130,14 @@ TEST_P(MoeloraParity, EachTaskCollapsesExactlyAndMergesAndRestores) {
   EXPECT_GT(largest_difference(per_task[0], per_task[1]), 1e-2) << "tasks must differ for this test to mean anything";
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, MoeloraParity,
-                         ::testing::Combine(::testing::ValuesIn(moelora::testing::kFamilies),
-                                            ::testing::Values("ragged", "even"),
-                                            ::testing::Values(config::GateNormalise::kSumOne, config::GateNormalise::kMeanOne)),
-                         [](const auto& info) {
-                           return std::get<0>(info.param) + "_" + std::get<1>(info.param) +
-                                  (std::get<2>(info.param) == config::GateNormalise::kSumOne ? "_sum_one" : "_mean_one");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Families, MoeloraParity,
+    ::testing::Combine(::testing::ValuesIn(moelora::testing::kFamilies), ::testing::Values("ragged", "even"),
+                       ::testing::Values(config::GateNormalise::kSumOne, config::GateNormalise::kMeanOne)),
+    [](const auto& info) {
+      return std::get<0>(info.param) + "_" + std::get<1>(info.param) +
+             (std::get<2>(info.param) == config::GateNormalise::kSumOne ? "_sum_one" : "_mean_one");
+    });
 
 }  // namespace
 }  // namespace moelora::adapters

@@ -13,7 +13,9 @@ using ::testing::HasSubstr;
 const std::vector<std::string> kPaths = {"model.layers.0.self_attn.q_proj", "model.layers.0.mlp.up_proj",
                                          "model.layers.1.self_attn.q_proj"};
 
-TEST(MatchTargets, AllLinearMatchesEverything) { EXPECT_THAT(match_targets({"all-linear"}, kPaths), ElementsAre(true, true, true)); }
+TEST(MatchTargets, AllLinearMatchesEverything) {
+  EXPECT_THAT(match_targets({"all-linear"}, kPaths), ElementsAre(true, true, true));
+}
 
 TEST(MatchTargets, NamesMatchWholeTrailingParts) {
   EXPECT_THAT(match_targets({"q_proj"}, kPaths), ElementsAre(true, false, true));

@@ -41,7 +41,8 @@ TEST(TrainBench, SplitsTheTimeOfTheSteps) {
   const TrainBench result = bench_train(bench.model, bench.workload.rows, bench.config, {.steps = 4, .warmup = 1});
   const double sum = std::accumulate(result.work.begin(), result.work.end(), 0.0);
   EXPECT_NEAR(sum / result.seconds, 1, 0.1);
-  for (const Work work : {Work::kMatrix, Work::kAttention, Work::kElementwise, Work::kAdapter, Work::kLoss, Work::kOptimizer}) {
+  for (const Work work :
+       {Work::kMatrix, Work::kAttention, Work::kElementwise, Work::kAdapter, Work::kLoss, Work::kOptimizer}) {
     EXPECT_GT(result.work[static_cast<size_t>(work)], 0) << work_name(work);
   }
 }
@@ -59,7 +60,8 @@ TEST(TrainBench, StartsFromTheLossOfAnUntrainedModel) {
 
 TEST(TrainBench, TimesTheProductsWhereAsked) {
   const Bench bench;
-  const TrainBench result = bench_train(bench.model, bench.workload.rows, bench.config, {.steps = 2, .warmup = 1, .products = true});
+  const TrainBench result =
+      bench_train(bench.model, bench.workload.rows, bench.config, {.steps = 2, .warmup = 1, .products = true});
   EXPECT_GT(result.products_seconds, 0);
   EXPECT_TRUE(train_bench_json(result).contains("of_products"));
 }

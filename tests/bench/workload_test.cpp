@@ -19,7 +19,9 @@ std::filesystem::path write(const test::TemporaryDirectory& dir, const std::stri
 
 TEST(Workload, HasTheLengthsAndTasksOfItsFile) {
   const test::TemporaryDirectory dir;
-  const Workload workload = read_workload(write(dir, "{\"task\": \"b\", \"prompt\": 5, \"answer\": 2}\n{\"task\": \"a\", \"prompt\": 7, \"answer\": 1}\n"), 100, 1);
+  const Workload workload = read_workload(
+      write(dir, "{\"task\": \"b\", \"prompt\": 5, \"answer\": 2}\n{\"task\": \"a\", \"prompt\": 7, \"answer\": 1}\n"),
+      100, 1);
   EXPECT_THAT(workload.tasks, testing::ElementsAre("a", "b"));
   ASSERT_EQ(workload.rows->size(), 2);
   EXPECT_EQ(workload.rows->prompt(0).size(), 5u);
@@ -59,7 +61,9 @@ TEST(Workload, NamesTheLineThatIsNoSample) {
     }
     return "no error";
   };
-  EXPECT_THAT(message("{\"task\": \"a\", \"prompt\": 5, \"answer\": 2}\n{\"task\": \"a\", \"prompt\": 0, \"answer\": 2}\n"), testing::HasSubstr("w.jsonl:2"));
+  EXPECT_THAT(
+      message("{\"task\": \"a\", \"prompt\": 5, \"answer\": 2}\n{\"task\": \"a\", \"prompt\": 0, \"answer\": 2}\n"),
+      testing::HasSubstr("w.jsonl:2"));
   EXPECT_THAT(message("nonsense\n"), testing::HasSubstr("w.jsonl:1"));
   EXPECT_THAT(message(""), testing::HasSubstr("without samples"));
   EXPECT_THROW(read_workload(dir.path() / "absent.jsonl", 100, 1), Error);

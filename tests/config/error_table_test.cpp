@@ -113,7 +113,8 @@ const std::vector<Case>& cases() {
       {"data2: x", "run.yaml:3:1: unknown key `data2`; did you mean `data`?"},
       // Ranges.
       {"train: {batch_size: 9223372036854775807}",
-       "run.yaml:3:21: `train.batch_size` is out of range (found 9223372036854775807; expected >= 1 and <= 1000000000)"},
+       "run.yaml:3:21: `train.batch_size` is out of range (found 9223372036854775807; expected >= 1 and <= "
+       "1000000000)"},
       {"train: {epochs: 1e300}",
        "run.yaml:3:17: `train.epochs` is out of range (found 1.0e+300; expected > 0 and <= 1000000)"},
       {"adapter: {rank: 0}", "run.yaml:3:17: `adapter.rank` is out of range (found 0; expected >= 1 and <= 65536)"},
@@ -121,12 +122,15 @@ const std::vector<Case>& cases() {
       {"adapter: {experts: 0}",
        "run.yaml:3:20: `adapter.experts` is out of range (found 0; expected >= 1 and <= 65536)"},
       {"adapter: {dropout: 1}", "run.yaml:3:20: `adapter.dropout` is out of range (found 1; expected >= 0 and < 1)"},
-      {"train: {batch_size: 0}", "run.yaml:3:21: `train.batch_size` is out of range (found 0; expected >= 1 and <= 1000000000)"},
+      {"train: {batch_size: 0}",
+       "run.yaml:3:21: `train.batch_size` is out of range (found 0; expected >= 1 and <= 1000000000)"},
       {"train: {learning_rate: -1e-4}",
        "run.yaml:3:24: `train.learning_rate` is out of range (found -0.0001; expected > 0)"},
       {"train: {beta2: 1.0}", "run.yaml:3:16: `train.beta2` is out of range (found 1; expected >= 0 and < 1)"},
-      {"checkpoint: {keep: 1}", "run.yaml:3:20: `checkpoint.keep` is out of range (found 1; expected >= 2 and <= 1000000000)"},
-      {"tasks: {a: {max_rows: 0}}", "run.yaml:3:23: `tasks.a.max_rows` is out of range (found 0; expected >= 1 and <= 1000000000)"},
+      {"checkpoint: {keep: 1}",
+       "run.yaml:3:20: `checkpoint.keep` is out of range (found 1; expected >= 2 and <= 1000000000)"},
+      {"tasks: {a: {max_rows: 0}}",
+       "run.yaml:3:23: `tasks.a.max_rows` is out of range (found 0; expected >= 1 and <= 1000000000)"},
       // Combinations.
       {"adapter: {rank: 16, experts: 5}",
        "run.yaml:3:30: `adapter.rank` is not a multiple of `adapter.experts` (found rank "
@@ -221,7 +225,8 @@ TEST(CheckConfig, FindsInAStructWhatParsingFindsInAFile) {
     FAIL() << "no error";
   } catch (const ErrorList& list) {
     EXPECT_EQ(list.errors().size(), 2u);
-    EXPECT_THAT(list.what(), testing::HasSubstr("code: `train.epochs` is out of range (found 0; expected > 0 and <= 1000000)"));
+    EXPECT_THAT(list.what(),
+                testing::HasSubstr("code: `train.epochs` is out of range (found 0; expected > 0 and <= 1000000)"));
   }
 }
 

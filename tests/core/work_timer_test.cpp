@@ -10,7 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-double of(const WorkSeconds& seconds, Work work) { return seconds[static_cast<size_t>(work)]; }
+double of(const WorkSeconds& seconds, Work work) {
+  return seconds[static_cast<size_t>(work)];
+}
 
 TEST(WorkTimer, CountsEachKindWithoutWhatIsNestedInIt) {
   count_work(true);

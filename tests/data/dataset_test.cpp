@@ -90,7 +90,8 @@ TEST_F(Datasets, TheHashFollowsContentsAndNotThePlace) {
 }
 
 TEST_F(Datasets, TheHashFollowsTheOrderOfATasksSources) {
-  const std::string one = write("one.jsonl", qa("1", "x", R"("task": "t")")), two = write("two.jsonl", qa("2", "x", R"("task": "t")"));
+  const std::string one = write("one.jsonl", qa("1", "x", R"("task": "t")")),
+                    two = write("two.jsonl", qa("2", "x", R"("task": "t")"));
   config_.sources = {{.path = one, .split = "train"}, {.path = two, .split = "train"}};
   const Dataset forward = load("");
   std::swap(config_.sources[0], config_.sources[1]);

@@ -180,8 +180,9 @@ INSTANTIATE_TEST_SUITE_P(
             "tool_calls",
             R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "", "tool_calls": [1]}]})",
             {"`messages`[1]", "`tool_calls`"}},
-        BadRow{
-            "bird", R"({"conversations": [{"from": "bird", "value": "SECRET"}]})", {"`conversations`[0]", "a speaker of 4 bytes"}},
+        BadRow{"bird",
+               R"({"conversations": [{"from": "bird", "value": "SECRET"}]})",
+               {"`conversations`[0]", "a speaker of 4 bytes"}},
         BadRow{"declared_format",
                R"({"input": "SECRET", "target": "b"})",
                {"`prompt`", "completion", "is missing"},

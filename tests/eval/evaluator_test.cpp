@@ -11,6 +11,7 @@
 #include "core/utf8.h"
 #include "eval/baselines.h"
 #include "generate/made_models.h"
+#include "support/fixtures_dir.h"
 
 namespace moelora::eval {
 namespace {
@@ -60,7 +61,7 @@ class Evaluate : public ::testing::Test {
     return model;
   }
   static const data::PromptRenderer& renderer() {
-    static const data::PromptRenderer renderer(text::load_text_assets(MOELORA_FIXTURES_DIR "/qwen3/f32"), {});
+    static const data::PromptRenderer renderer(text::load_text_assets(testing::fixtures_dir() + "/qwen3/f32"), {});
     return renderer;
   }
   static EvaluateOptions options() { return {.eval = {.max_new_tokens = kMaxNewTokens, .batch_size = 4}}; }

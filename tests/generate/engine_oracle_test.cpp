@@ -46,8 +46,7 @@ TEST_P(GreedyParity, AdapterContinuesAsPeftDoes) {
   expect_continuations(lora_model(GetParam()), GetParam() + "/greedy_lora.safetensors", 2048);
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, GreedyParity,
-                         ::testing::ValuesIn(moelora::testing::kFamilies),
+INSTANTIATE_TEST_SUITE_P(Families, GreedyParity, ::testing::ValuesIn(moelora::testing::kFamilies),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -45,8 +45,7 @@ TEST_P(CacheParity, HiddenRowsReadInPiecesEqualThoseReadAtOnce) {
   EXPECT_EQ(read, (std::vector<int64_t>{19, 40}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, CacheParity,
-                         ::testing::ValuesIn(moelora::testing::kFamilies),
+INSTANTIATE_TEST_SUITE_P(Families, CacheParity, ::testing::ValuesIn(moelora::testing::kFamilies),
                          [](const auto& info) { return info.param; });
 
 TEST(SequenceCache, KeepsLayersApartAndRowsInOrder) {

@@ -1,5 +1,5 @@
-// step_gradients DIR OUT.safetensors float32|bfloat16: one training step on what benchmarks/peers/peft_step.py --dump wrote to DIR.
-// Prints {"loss": L} and writes every adapter gradient under PEFT's names (…lora_A.default.weight).
+// step_gradients DIR OUT.safetensors float32|bfloat16: one training step on what benchmarks/peers/peft_step.py --dump
+// wrote to DIR. Prints {"loss": L} and writes every adapter gradient under PEFT's names (…lora_A.default.weight).
 #include <ATen/ops/cat.h>
 
 #include <cstdio>
@@ -43,7 +43,8 @@ void run(const std::string& dir, const std::string& out, const std::string& dtyp
   // read_peft_adapter bakes alpha / r into B: alpha = r here.
   config.adapter = {.method = config::Method::kLora, .rank = peft.r, .alpha = static_cast<double>(peft.r)};
   adapters::Model model{train::load_base(train::read_base_files(dir + "/base"), config).decoder, nullptr};
-  model.adapters = std::make_unique<adapters::AdapterSet>(*model.decoder, config.adapter, std::vector<std::string>{"0", "1", "2", "3", "4", "5", "6", "7"}, 1);
+  model.adapters = std::make_unique<adapters::AdapterSet>(
+      *model.decoder, config.adapter, std::vector<std::string>{"0", "1", "2", "3", "4", "5", "6", "7"}, 1);
   std::vector<adapters::NamedTensor> values;
   for (const auto& [name, master] : model.adapters->parameters()) {
     std::vector<at::Tensor> parts;
@@ -62,8 +63,9 @@ void run(const std::string& dir, const std::string& out, const std::string& dtyp
     const std::vector<std::string> paths = testing::member_paths(name);
     const int64_t rows = master.size(0) / static_cast<int64_t>(paths.size());
     for (size_t i = 0; i < paths.size(); ++i) {
-      gradients.emplace_back("base_model.model." + paths[i] + (testing::is_stack(name) ? ".lora_A" : ".lora_B") + ".default.weight",
-                             master.grad().narrow(0, static_cast<int64_t>(i) * rows, rows).contiguous());
+      gradients.emplace_back(
+          "base_model.model." + paths[i] + (testing::is_stack(name) ? ".lora_A" : ".lora_B") + ".default.weight",
+          master.grad().narrow(0, static_cast<int64_t>(i) * rows, rows).contiguous());
     }
   }
   std::ofstream file(out, std::ios::binary);

@@ -53,9 +53,9 @@ class AttentionTest : public EveryLevel {};
 
 TEST_P(AttentionTest, GradientsMatchCentralDifferences) {
   const std::vector<int64_t> cu_seqlens{0, 1, 1, 8, 11};  // lengths 1, 0, 7, 3
-  for (const AttentionOptions& options : {AttentionOptions{.scale = 0.6}, AttentionOptions{.scale = 0.9, .softcap = 2},
-                                          AttentionOptions{.scale = 0.6, .window = 3},
-                                          AttentionOptions{.scale = 0.9, .softcap = 2, .window = 3}}) {
+  for (const AttentionOptions& options :
+       {AttentionOptions{.scale = 0.6}, AttentionOptions{.scale = 0.9, .softcap = 2},
+        AttentionOptions{.scale = 0.6, .window = 3}, AttentionOptions{.scale = 0.9, .softcap = 2, .window = 3}}) {
     expect_gradients(
         [&](const auto& in) {
           return std::vector<at::Tensor>{packed_attention(in[0], in[1], in[2], cu_seqlens, options)};

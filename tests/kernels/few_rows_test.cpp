@@ -19,17 +19,21 @@ at::Tensor random_tensor(std::vector<int64_t> sizes, at::ScalarType type) {
 
 class FewRows : public EveryLevel {};
 
-double tolerance(at::ScalarType type) { return type == at::kBFloat16 ? 2e-2 : type == at::kFloat ? 1e-4 : 1e-12; }
+double tolerance(at::ScalarType type) {
+  return type == at::kBFloat16 ? 2e-2 : type == at::kFloat ? 1e-4 : 1e-12;
+}
 
 TEST_P(FewRows, EqualsTheProductInFloat64) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
     for (const int64_t rows : {0, 1, 2, 3, 5, 8}) {
       for (const int64_t in : {1, 7, 16, 33, 64, 200}) {
         for (const int64_t out : {1, 3, 4, 130}) {
-          const at::Tensor x = random_tensor({rows, in}, type), w = random_tensor({out, in}, type), b = random_tensor({out}, type);
+          const at::Tensor x = random_tensor({rows, in}, type), w = random_tensor({out, in}, type),
+                           b = random_tensor({out}, type);
           const at::Tensor expected = at::linear(x.to(at::kDouble), w.to(at::kDouble), b.to(at::kDouble));
           const double scale = 1 + std::sqrt(static_cast<double>(in));
-          EXPECT_LE(max_difference(few_rows_linear(x, w, b), expected), tolerance(type) * scale) << rows << " " << in << " " << out;
+          EXPECT_LE(max_difference(few_rows_linear(x, w, b), expected), tolerance(type) * scale)
+              << rows << " " << in << " " << out;
           const at::Tensor y = few_rows_linear(x, w, {});
           few_rows_add(x, w, y);
           EXPECT_LE(max_difference(y, expected.sub(b.to(at::kDouble)).mul(2)), 2 * tolerance(type) * scale);

@@ -1,4 +1,5 @@
-// Every family against transformers: logits, loss, and the gradient of every base parameter, on packed ragged and even batches.
+// Every family against transformers: logits, loss, and the gradient of every base parameter, on packed ragged and even
+// batches.
 #include "nn/decoder.h"
 
 #include <ATen/core/grad_mode.h>
@@ -58,9 +59,12 @@ TEST_P(DecoderParity, HalfPrecisionFilesAreReadExactly) {
   const FixtureBatch batch(batch_folder());
   const Oracle expected(batch_folder() + "/expected.safetensors");
   PackedAttention attention(batch.cu_seqlens());
-  for (const auto& [folder, name] : {std::pair("bf16", "logits_bfloat16_weights"), std::pair("f16", "logits_float16_weights")}) {
+  for (const auto& [folder, name] :
+       {std::pair("bf16", "logits_bfloat16_weights"), std::pair("f16", "logits_float16_weights")}) {
     const Decoder decoder = load_decoder(family() + "/" + folder, at::kFloat);
-    EXPECT_LT(largest_difference(decoder.logits(decoder.forward(batch.rows(), attention, nullptr)), expected[name]), 1e-4) << folder;
+    EXPECT_LT(largest_difference(decoder.logits(decoder.forward(batch.rows(), attention, nullptr)), expected[name]),
+              1e-4)
+        << folder;
   }
 }
 
@@ -78,14 +82,16 @@ TEST_P(DecoderParity, BFloat16ComputationStaysNearFloat32) {
 TEST_P(DecoderParity, GradientOfEveryBaseParameterEqualsTransformers) {
   const FixtureBatch batch(batch_folder());
   const Oracle expected(batch_folder() + "/expected.safetensors");
-  for (const ForwardOptions& options : {ForwardOptions{}, ForwardOptions{.recompute = true}, ForwardOptions{.wanted_rows = batch.supervised_rows()},
-                                        ForwardOptions{.recompute = true, .wanted_rows = batch.supervised_rows()}}) {
+  for (const ForwardOptions& options :
+       {ForwardOptions{}, ForwardOptions{.recompute = true}, ForwardOptions{.wanted_rows = batch.supervised_rows()},
+        ForwardOptions{.recompute = true, .wanted_rows = batch.supervised_rows()}}) {
     Decoder decoder = load_decoder(family() + "/f32", at::kFloat);
     decoder.make_trainable();
     PackedAttention attention(batch.cu_seqlens());
     batch.loss(decoder, decoder.forward(batch.rows(), attention, nullptr, options)).backward();
     for (const WeightPtr& weight : decoder.weights()) {
-      EXPECT_LT(relative_difference(weight->stored().grad(), expected["grad." + weight->name()]), 1e-4) << weight->name();
+      EXPECT_LT(relative_difference(weight->stored().grad(), expected["grad." + weight->name()]), 1e-4)
+          << weight->name();
     }
   }
 }

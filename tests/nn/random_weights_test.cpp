@@ -23,7 +23,8 @@ TEST(RandomWeights, HaveTheAskedDeviation) {
 TEST(RandomWeights, NormsAreOneOrWhatIsGivenAndBiasesZero) {
   RandomWeights weights(1, 0.02);
   EXPECT_EQ(weights.load("model.norm.weight", {5}, at::kFloat).sum().item<double>(), 5);
-  EXPECT_EQ(RandomWeights(1, 0.02, /*norm=*/0).load("model.norm.weight", {5}, at::kFloat).abs().sum().item<double>(), 0);
+  EXPECT_EQ(RandomWeights(1, 0.02, /*norm=*/0).load("model.norm.weight", {5}, at::kFloat).abs().sum().item<double>(),
+            0);
   EXPECT_EQ(weights.load("l.q_proj.bias", {5}, at::kFloat).abs().sum().item<double>(), 0);
 }
 

@@ -1,4 +1,5 @@
-// Between AdapterSet's parameter names (a group's stacked A: "….q_proj+k_proj+v_proj.lora_A") and names of single linears.
+// Between AdapterSet's parameter names (a group's stacked A: "….q_proj+k_proj+v_proj.lora_A") and names of single
+// linears.
 #pragma once
 
 #include <string>
@@ -20,6 +21,8 @@ inline std::vector<std::string> member_paths(const std::string& parameter) {
   return paths;
 }
 
-inline bool is_stack(const std::string& parameter) { return parameter.ends_with(".lora_A"); }
+inline bool is_stack(const std::string& parameter) {
+  return parameter.ends_with(".lora_A");
+}
 
 }  // namespace moelora::testing

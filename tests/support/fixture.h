@@ -1,4 +1,5 @@
-// The oracles that tests/fixtures/generate.py wrote: tensors by name, models, packed batches. Needs FIXTURES model_fixtures.
+// The oracles that tests/fixtures/generate.py wrote: tensors by name, models, packed batches. Needs FIXTURES
+// model_fixtures.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,13 +13,14 @@
 #include "io/tensor_file.h"
 #include "kernels/supervised_cross_entropy.h"
 #include "nn/decoder.h"
+#include "support/fixtures_dir.h"
 
 namespace moelora::testing {
 
 /// A safetensors file of the fixtures folder.
 class Oracle {
  public:
-  explicit Oracle(const std::string& path) : file_(io::SafetensorsFile::open(MOELORA_FIXTURES_DIR "/" + path)) {}
+  explicit Oracle(const std::string& path) : file_(io::SafetensorsFile::open(fixtures_dir() + "/" + path)) {}
 
   at::Tensor operator[](const std::string& name) const { return io::tensor_of(file_, name); }
   bool contains(const std::string& name) const { return file_->find(name) != nullptr; }
@@ -50,12 +52,13 @@ struct FixtureBatch {
     const bool all = hidden.size(0) == inputs["ids"].size(0);
     return kernels::supervised_cross_entropy(all ? hidden.index_select(0, supervised_rows()) : hidden, decoder.head(),
                                              inputs["targets"], inputs["weights"],
-                                             {.softcap = decoder.config().logit_softcap}).loss;
+                                             {.softcap = decoder.config().logit_softcap})
+        .loss;
   }
 };
 
 inline nn::Decoder load_decoder(const std::string& folder, at::ScalarType dtype) {
-  const auto model = io::HfModel::open(MOELORA_FIXTURES_DIR "/" + folder);
+  const auto model = io::HfModel::open(fixtures_dir() + "/" + folder);
   return nn::Decoder(nn::parse_model_config(model->config(), folder + "/config.json"), *model, dtype);
 }
 

@@ -3,12 +3,13 @@
 #include <filesystem>
 
 #include "expected.h"
+#include "support/fixtures_dir.h"
 
 namespace moelora::text {
 namespace {
 
 std::string assets_dir(const std::string& name) {
-  return MOELORA_FIXTURES_DIR "/text/assets/" + name;
+  return testing::fixtures_dir() + "/text/assets/" + name;
 }
 
 std::vector<std::string> directories() {

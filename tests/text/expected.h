@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "support/fixtures_dir.h"
 #include "text/tokenizer.h"
 
 namespace moelora::text {
@@ -18,7 +19,7 @@ namespace moelora::text {
 using OrderedJson = nlohmann::ordered_json;
 
 inline OrderedJson expected(const std::string& file) {
-  std::ifstream in(MOELORA_FIXTURES_DIR "/text/" + file);
+  std::ifstream in(testing::fixtures_dir() + "/text/" + file);
   if (!in) throw std::runtime_error("no fixture text/" + file + ": run ctest -R text.expected");
   return OrderedJson::parse(in);
 }

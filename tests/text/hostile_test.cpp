@@ -5,6 +5,7 @@
 
 #include "core/random.h"
 #include "expected.h"
+#include "support/fixtures_dir.h"
 #include "text/assets.h"
 #include "text/chat_template.h"
 
@@ -27,7 +28,7 @@ class HostileDirectory : public ::testing::Test {
     directory_ = std::filesystem::path(::testing::TempDir()) / ("moelora_text_" + std::string(info->name()));
     std::filesystem::remove_all(directory_);
     std::filesystem::create_directories(directory_);
-    write("tokenizer.json", contents_of(MOELORA_FIXTURES_DIR "/text/assets/bare/tokenizer.json"));
+    write("tokenizer.json", contents_of(testing::fixtures_dir() + "/text/assets/bare/tokenizer.json"));
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }
 
@@ -134,7 +135,7 @@ TEST_F(HostileDirectory, WhoseTokenizerNestsTooDeep) {
 }
 
 TEST(HostileText, IsNamedWithTheByte) {
-  const Tokenizer tokenizer = Tokenizer::load(MOELORA_FIXTURES_DIR "/text/assets/bare/tokenizer.json");
+  const Tokenizer tokenizer = Tokenizer::load(testing::fixtures_dir() + "/text/assets/bare/tokenizer.json");
   for (const std::string bad :
        {"secret\xFF", "secret\xC3", "secret\xED\xA0\x80", "secret\xC0\x80", "secret\xF4\x90\x80\x80"}) {
     const Error error = thrown_by([&] { tokenizer.encode(bad, {.add_special_tokens = true}); });

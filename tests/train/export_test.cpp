@@ -15,6 +15,7 @@
 #include "made_run.h"
 #include "support/families.h"
 #include "support/fixture.h"
+#include "support/fixtures_dir.h"
 #include "train/export_check.h"
 #include "train/model_card.h"
 
@@ -56,8 +57,8 @@ TEST_P(ExportedAdapter, HasOurLogitsInPeft) {
   const moelora::testing::FixtureBatch batch(family + "/ragged");
   write_tensor(logits, "logits", logits_of(run.model, batch, run.task_index("echo")));
   const std::string command = ".deps/venv/bin/python -B tests/interop/check_peft.py --base " + made.config.model +
-                              " --adapter " + dir.string() + " --prompts " MOELORA_FIXTURES_DIR "/" + family +
-                              "/ragged/inputs.safetensors --logits " + logits.string();
+                              " --adapter " + dir.string() + " --prompts " + moelora::testing::fixtures_dir() + "/" +
+                              family + "/ragged/inputs.safetensors --logits " + logits.string();
   EXPECT_EQ(std::system(command.c_str()), 0) << command;
   EXPECT_GT(moelora::testing::largest_difference(logits_of(run.model, batch, 0), logits_of(run.model, batch, 1)), 1e-2)
       << "the tasks' adapters can't be told apart";

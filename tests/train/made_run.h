@@ -1,4 +1,5 @@
-// A small run over the fixture models: rows of two tasks on the disk, the configuration for them, and the model attached.
+// A small run over the fixture models: rows of two tasks on the disk, the configuration for them, and the model
+// attached.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,6 +12,7 @@
 
 #include "core/random.h"
 #include "core/temporary_directory.h"
+#include "support/fixtures_dir.h"
 #include "train/finish.h"
 #include "train/setup.h"
 
@@ -36,7 +38,7 @@ struct MadeRun {
   /// `model` is a directory of the fixtures, "qwen3/f32".
   explicit MadeRun(const std::string& model = "qwen3/f32") {
     write_rows(directory.path() / "data");
-    config.model = MOELORA_FIXTURES_DIR "/" + model;
+    config.model = fixtures_dir() + "/" + model;
     config.output = (directory.path() / "out").string();
     config.data.sources = {{.path = (directory.path() / "data").string()}};
     config.data.max_length = 80;
@@ -64,7 +66,8 @@ struct MadeRun {
 /// Copies of the trained masters, by name.
 inline std::vector<train::NamedTensor> snapshot(const train::RunSetup& setup) {
   std::vector<train::NamedTensor> copies;
-  for (const auto& [name, master] : train::trained_parameters(setup.model)) copies.emplace_back(name, master.detach().clone());
+  for (const auto& [name, master] : train::trained_parameters(setup.model))
+    copies.emplace_back(name, master.detach().clone());
   return copies;
 }
 

@@ -1,4 +1,5 @@
-// run_logits RUN BASE TASK PROMPTS OUT float32|bfloat16: the logits of a run's adapter, for whoever compares them with another program's.
+// run_logits RUN BASE TASK PROMPTS OUT float32|bfloat16: the logits of a run's adapter, for whoever compares them with
+// another program's.
 //   PROMPTS  safetensors: `ids` [T] int64, sequences one after another, and `cu_seqlens` [S + 1] int64
 //   OUT      safetensors: `logits` [T, V] float32
 #include <ATen/core/grad_mode.h>
@@ -23,12 +24,14 @@ void write_logits(const std::string& run, const std::string& base, const std::st
   SavedAdapter saved = load_adapter(run + "/adapter");
   saved.config.train.dtype = config::from_name<config::DType>(dtype).value();
   adapters::Model model{load_base(read_base_files(base), saved.config).decoder, nullptr};
-  model.adapters = std::make_unique<adapters::AdapterSet>(*model.decoder, saved.config.adapter, saved.task_names(), saved.config.train.seed);
+  model.adapters = std::make_unique<adapters::AdapterSet>(*model.decoder, saved.config.adapter, saved.task_names(),
+                                                          saved.config.train.seed);
   model.adapters->load(saved.tensors);
 
   const auto given = io::SafetensorsFile::open(prompts);
   const at::Tensor ids = io::tensor_of(given, "ids"), boundaries = io::tensor_of(given, "cu_seqlens");
-  const std::vector<int64_t> cu_seqlens(boundaries.const_data_ptr<int64_t>(), boundaries.const_data_ptr<int64_t>() + boundaries.numel());
+  const std::vector<int64_t> cu_seqlens(boundaries.const_data_ptr<int64_t>(),
+                                        boundaries.const_data_ptr<int64_t>() + boundaries.numel());
   const std::vector<int64_t> tasks(cu_seqlens.size() - 1, model.adapters->task_index(task));
   at::Tensor positions = ids.clone();
   for (size_t s = 0; s < tasks.size(); ++s) {
@@ -36,7 +39,8 @@ void write_logits(const std::string& run, const std::string& base, const std::st
   }
   nn::PackedAttention attention(cu_seqlens);
   const auto rows = model.adapters->rows({.cu_seqlens = cu_seqlens, .tasks = tasks});
-  const at::Tensor logits = model.decoder->logits(model.decoder->forward({ids, positions}, attention, rows.get())).to(at::kFloat);
+  const at::Tensor logits =
+      model.decoder->logits(model.decoder->forward({ids, positions}, attention, rows.get())).to(at::kFloat);
   std::ofstream file(out, std::ios::binary);
   io::write_tensors({{"logits", logits}}, {}, [&](std::span<const std::byte> bytes) {
     file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));

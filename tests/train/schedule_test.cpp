@@ -1,4 +1,5 @@
-// The learning rates of transformers 5.23: get_scheduler(name, num_warmup_steps=3, num_training_steps=10) at a peak of 2.
+// The learning rates of transformers 5.23: get_scheduler(name, num_warmup_steps=3, num_training_steps=10) at a peak
+// of 2.
 #include "train/schedule.h"
 
 #include <gtest/gtest.h>
@@ -19,18 +20,19 @@ void expect_rates(config::Schedule schedule, const std::vector<double>& expected
 
 TEST(LearningRate, IsThatOfTransformersLinear) {
   expect_rates(config::Schedule::kLinear,
-               {0.0, 0.6666666666666666, 1.3333333333333333, 2.0, 1.7142857142857142, 1.4285714285714286, 1.1428571428571428,
-                0.8571428571428571, 0.5714285714285714, 0.2857142857142857, 0.0});
+               {0.0, 0.6666666666666666, 1.3333333333333333, 2.0, 1.7142857142857142, 1.4285714285714286,
+                1.1428571428571428, 0.8571428571428571, 0.5714285714285714, 0.2857142857142857, 0.0});
 }
 
 TEST(LearningRate, IsThatOfTransformersCosine) {
   expect_rates(config::Schedule::kCosine,
-               {0.0, 0.6666666666666666, 1.3333333333333333, 2.0, 1.900968867902419, 1.6234898018587336, 1.2225209339563143,
-                0.7774790660436857, 0.3765101981412665, 0.09903113209758097, 0.0});
+               {0.0, 0.6666666666666666, 1.3333333333333333, 2.0, 1.900968867902419, 1.6234898018587336,
+                1.2225209339563143, 0.7774790660436857, 0.3765101981412665, 0.09903113209758097, 0.0});
 }
 
 TEST(LearningRate, IsThatOfTransformersConstantWithWarmup) {
-  expect_rates(config::Schedule::kConstant, {0.0, 0.6666666666666666, 1.3333333333333333, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0});
+  expect_rates(config::Schedule::kConstant,
+               {0.0, 0.6666666666666666, 1.3333333333333333, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0});
 }
 
 TEST(LearningRate, IsThePeakFromTheFirstStepWithoutWarmup) {

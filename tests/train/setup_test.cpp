@@ -12,7 +12,13 @@ namespace {
 using moelora::testing::MadeRun;
 
 TEST(Identity, NamesWhatDiffers) {
-  const Identity own{.base = "1", .shape = "6", .tokenizer = "2", .special_tokens = "7", .chat_template = "3", .data = "4", .config = "5"};
+  const Identity own{.base = "1",
+                     .shape = "6",
+                     .tokenizer = "2",
+                     .special_tokens = "7",
+                     .chat_template = "3",
+                     .data = "4",
+                     .config = "5"};
   own.require_same(own.to_json(), "checkpoint-1");
   for (const char* part : {"base", "shape", "tokenizer", "special tokens", "template", "data", "config"}) {
     nlohmann::json stored = own.to_json();
@@ -65,19 +71,22 @@ TEST(PrepareData, NamesEveryMistakeBetweenConfigurationDataAndModelAtOnce) {
   made.config.tasks["echo"].metric = "rouge_x";
   made.config.adapter.targets = {"q_prj"};
   made.config.eval.best = "color";
-  EXPECT_THAT(problems_of(made.config), ::testing::AllOf(::testing::HasSubstr("tasks.colour.metric: unknown metric `macro_f2`"),
-                                                         ::testing::HasSubstr("tasks.echo.metric: unknown metric `rouge_x`"),
-                                                         ::testing::HasSubstr("q_prj"), ::testing::HasSubstr("did you mean `colour`?")));
+  EXPECT_THAT(problems_of(made.config),
+              ::testing::AllOf(::testing::HasSubstr("tasks.colour.metric: unknown metric `macro_f2`"),
+                               ::testing::HasSubstr("tasks.echo.metric: unknown metric `rouge_x`"),
+                               ::testing::HasSubstr("q_prj"), ::testing::HasSubstr("did you mean `colour`?")));
 }
 
 TEST(PrepareData, RefusesRowsBeyondTheModelsContextByFileAndLine) {
   MadeRun made;
   made.config.data.max_length = 400;
-  test::write_file(made.directory.path() / "data/echo/train.jsonl",
-                   "{\"input\": \"a\", \"target\": \"b\"}\n{\"input\": \"" + std::string(200, '~') + "\", \"target\": \"b\"}\n");
-  EXPECT_THAT(problems_of(made.config), ::testing::AllOf(::testing::HasSubstr("echo/train.jsonl:2: the row is longer than the model's context"),
-                                                         ::testing::HasSubstr("at most 129"),
-                                                         ::testing::Not(::testing::HasSubstr("train.jsonl:1"))));
+  test::write_file(
+      made.directory.path() / "data/echo/train.jsonl",
+      "{\"input\": \"a\", \"target\": \"b\"}\n{\"input\": \"" + std::string(200, '~') + "\", \"target\": \"b\"}\n");
+  EXPECT_THAT(
+      problems_of(made.config),
+      ::testing::AllOf(::testing::HasSubstr("echo/train.jsonl:2: the row is longer than the model's context"),
+                       ::testing::HasSubstr("at most 129"), ::testing::Not(::testing::HasSubstr("train.jsonl:1"))));
 }
 
 TEST(PrepareData, RefusesTokensThatTheModelDoesNotHaveByFileAndLine) {
@@ -88,16 +97,18 @@ TEST(PrepareData, RefusesTokensThatTheModelDoesNotHaveByFileAndLine) {
   config["vocab_size"] = 40;
   test::write_file(model / "config.json", config.dump());
   made.config.model = model.string();
-  EXPECT_THAT(problems_of(made.config), ::testing::AllOf(::testing::HasSubstr("colour/train.jsonl:1: the row has a token that the model doesn't"),
-                                                         ::testing::HasSubstr("less than 40")));
+  EXPECT_THAT(problems_of(made.config),
+              ::testing::AllOf(::testing::HasSubstr("colour/train.jsonl:1: the row has a token that the model doesn't"),
+                               ::testing::HasSubstr("less than 40")));
 }
 
 TEST(PrepareData, RefusesWhatCanNotBeScoredWhereDevAnswersAreGenerated) {
   MadeRun made;  // its rows have no task_type
   EXPECT_EQ(problems_of(made.config), "");
   made.config.eval.generate = true;
-  EXPECT_THAT(problems_of(made.config), ::testing::AllOf(::testing::HasSubstr("tasks.colour.metric: no metric is known"),
-                                                         ::testing::HasSubstr("tasks.echo.metric: no metric is known")));
+  EXPECT_THAT(problems_of(made.config),
+              ::testing::AllOf(::testing::HasSubstr("tasks.colour.metric: no metric is known"),
+                               ::testing::HasSubstr("tasks.echo.metric: no metric is known")));
   made.config.tasks["colour"].metric = "exact_match";
   made.config.tasks["echo"].metric = "micro_f1_events";
   EXPECT_THAT(problems_of(made.config), ::testing::HasSubstr("echo/dev.jsonl:1"));
@@ -106,13 +117,15 @@ TEST(PrepareData, RefusesWhatCanNotBeScoredWhereDevAnswersAreGenerated) {
 TEST(PrepareData, WarnsOfTestRowsThatCanNotBeScored) {
   MadeRun made;
   test::write_file(made.directory.path() / "data/echo/test.jsonl", "{\"input\": \"test\", \"target\": \"b\"}\n");
-  EXPECT_THAT(prepare_data(made.config).dataset.warnings, ::testing::Contains(::testing::HasSubstr("--metric echo=METRIC")));
+  EXPECT_THAT(prepare_data(made.config).dataset.warnings,
+              ::testing::Contains(::testing::HasSubstr("--metric echo=METRIC")));
 }
 
 TEST(PrepareData, DoesNotTakeATaskWhoseDevRowsAreAllDroppedForTheBest) {
   MadeRun made;
   made.config.tasks["echo"].overflow = config::Overflow::kDrop;
-  test::write_file(made.directory.path() / "data/echo/dev.jsonl", "{\"input\": \"" + std::string(200, '~') + "\", \"target\": \"b\"}\n");
+  test::write_file(made.directory.path() / "data/echo/dev.jsonl",
+                   "{\"input\": \"" + std::string(200, '~') + "\", \"target\": \"b\"}\n");
   made.config.eval.best = "echo";
   EXPECT_THAT(problems_of(made.config), ::testing::HasSubstr("eval.best: no task of that name has dev rows that fit"));
 }

@@ -28,8 +28,11 @@ struct Gradients {
 Gradients gradients(const RunSetup& setup, const data::PackOptions& pack, bool dropout) {
   const data::StepBatches batches = data::pack(*setup.train_rows, all_draws(setup), pack);
   AdamW(trained_parameters(setup.model), {}).zero_gradients();
-  Gradients result{.loss = accumulate_gradients(setup.model, batches, {.dropout = dropout}), .packs = batches.packs.size(), .tensors = {}};
-  for (const auto& [name, master] : trained_parameters(setup.model)) result.tensors.emplace_back(name, master.grad().clone());
+  Gradients result{.loss = accumulate_gradients(setup.model, batches, {.dropout = dropout}),
+                   .packs = batches.packs.size(),
+                   .tensors = {}};
+  for (const auto& [name, master] : trained_parameters(setup.model))
+    result.tensors.emplace_back(name, master.grad().clone());
   return result;
 }
 
@@ -83,9 +86,11 @@ TEST(StepLoss, IsTheMeanOfItsUnits) {
   }
   const double by_task = 0.5 * (task_sums[0] / task_tokens[0] + task_sums[1] / task_tokens[1]);
   using config::LossNormalisation;
-  for (const auto& [normalisation, expected] :
-       {std::pair{LossNormalisation::kToken, by_token / tokens}, {LossNormalisation::kSample, by_sample}, {LossNormalisation::kTask, by_task}}) {
-    const StepLoss loss = loss_of(setup.model, data::pack(rows, all_draws(setup), {.tokens_per_batch = 100, .normalisation = normalisation}));
+  for (const auto& [normalisation, expected] : {std::pair{LossNormalisation::kToken, by_token / tokens},
+                                                {LossNormalisation::kSample, by_sample},
+                                                {LossNormalisation::kTask, by_task}}) {
+    const StepLoss loss = loss_of(
+        setup.model, data::pack(rows, all_draws(setup), {.tokens_per_batch = 100, .normalisation = normalisation}));
     EXPECT_NEAR(loss.objective, expected, 1e-5);
   }
   EXPECT_GT(std::abs(by_token / tokens - by_sample), 1e-4);  // else the three couldn't be told apart
@@ -108,7 +113,8 @@ TEST(StepLoss, RecomputedGradientsAreTheSame) {
   moelora::testing::randomise(setup);
   const Gradients kept = gradients(setup, {}, true);
   AdamW(trained_parameters(setup.model), {}).zero_gradients();
-  accumulate_gradients(setup.model, data::pack(*setup.train_rows, all_draws(setup), {}), {.dropout = true, .recompute = true});
+  accumulate_gradients(setup.model, data::pack(*setup.train_rows, all_draws(setup), {}),
+                       {.dropout = true, .recompute = true});
   size_t i = 0;
   for (const auto& [name, master] : trained_parameters(setup.model)) {
     EXPECT_LE(test::relative_difference(master.grad(), kept.tensors[i++].second), 1e-5) << name;

@@ -117,7 +117,9 @@ std::vector<Event> read_events(const std::filesystem::path& directory) {
   return events;
 }
 
-TEST(TensorBoardReader, ComputesTheKnownChecksum) { EXPECT_EQ(crc32c("123456789"), 0xE3069283u); }
+TEST(TensorBoardReader, ComputesTheKnownChecksum) {
+  EXPECT_EQ(crc32c("123456789"), 0xE3069283u);
+}
 
 TEST(TensorBoardWriter, WritesAVersionAndScalarsWithTheirSteps) {
   const test::TemporaryDirectory directory;
@@ -129,7 +131,8 @@ TEST(TensorBoardWriter, WritesAVersionAndScalarsWithTheirSteps) {
   ASSERT_EQ(events.size(), 4u);
   EXPECT_EQ(events[0].file_version, "brain.Event:2");
   EXPECT_EQ(events[1].step, 1);
-  EXPECT_THAT(events[1].scalars, ::testing::ElementsAre(::testing::Pair("train/loss", 2.5f), ::testing::Pair("任务/loss", -0.125f)));
+  EXPECT_THAT(events[1].scalars,
+              ::testing::ElementsAre(::testing::Pair("train/loss", 2.5f), ::testing::Pair("任务/loss", -0.125f)));
   EXPECT_EQ(events[2].step, 300);
   EXPECT_THAT(events[2].scalars, ::testing::ElementsAre(::testing::Pair("train/loss", 1e-3f)));
   EXPECT_EQ(events[3].step, 5'000'000'000);
@@ -151,13 +154,15 @@ TEST(TensorBoardWriter, SaysWhereItCantWrite) {
 TEST(MetricsLog, WritesEachNumberAsAScalarByItsPath) {
   const test::TemporaryDirectory directory;
   MetricsLog log(directory.path());
-  const nlohmann::ordered_json record = {{"step", 4}, {"eval", {{"report", {{"loss", 0.5}}}, {"mean", {{"loss", 1}}}}}, {"note", "text"}};
+  const nlohmann::ordered_json record = {
+      {"step", 4}, {"eval", {{"report", {{"loss", 0.5}}}, {"mean", {{"loss", 1}}}}}, {"note", "text"}};
   log.write(record);
   EXPECT_EQ(log.sync(), static_cast<int64_t>(record.dump().size()) + 1);
   EXPECT_EQ(test::read_file(directory.path() / "metrics.jsonl"), record.dump() + "\n");
   const std::vector<Event> events = read_events(directory.path());
   EXPECT_EQ(events.back().step, 4);
-  EXPECT_THAT(events.back().scalars, ::testing::ElementsAre(::testing::Pair("eval/mean/loss", 1.0f), ::testing::Pair("eval/report/loss", 0.5f)));
+  EXPECT_THAT(events.back().scalars, ::testing::ElementsAre(::testing::Pair("eval/mean/loss", 1.0f),
+                                                            ::testing::Pair("eval/report/loss", 0.5f)));
 }
 
 }  // namespace

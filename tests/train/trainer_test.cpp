@@ -46,11 +46,12 @@ std::string numeric_failure(RunSetup& setup) {
 }
 
 TEST(Train, NamesTheTaskAndRowOfALossThatIsNotFinite) {
-  MadeRun made("llama/f32");  // its head isn't its embedding
+  MadeRun made("llama/f32");                           // its head isn't its embedding
   made.config.train.dtype = config::DType::kBFloat16;  // weights of its own, which the test can spoil
   made.config.train.batch_size = 24;
   test::write_file(made.directory.path() / "data/colour/train.jsonl",
-                   "{\"input\": \"one\", \"target\": \"red\"}\n{\"input\": \"~\", \"target\": \"red\"}\n{\"input\": \"two\", \"target\": \"red\"}\n");
+                   "{\"input\": \"one\", \"target\": \"red\"}\n{\"input\": \"~\", \"target\": \"red\"}\n{\"input\": "
+                   "\"two\", \"target\": \"red\"}\n");
   RunSetup setup = made.setup();
   const std::vector<int32_t> tilde = setup.renderer->text_ids("~");
   const at::NoGradGuard no_grad;
@@ -117,7 +118,8 @@ TEST(Train, NamesTheRowWhoseLossIsNotFiniteOnlyWhenItIsTriedAlone) {
   spoil(setup, "~");
   AdamW optimizer(trained_parameters(setup.model), {});
   try {
-    throw_non_finite_gradient(setup, data::pack_range(*setup.train_rows, 0, setup.train_rows->size(), {}), {}, optimizer, 5);
+    throw_non_finite_gradient(setup, data::pack_range(*setup.train_rows, 0, setup.train_rows->size(), {}), {},
+                              optimizer, 5);
     ADD_FAILURE() << "nothing thrown";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kNumeric);
@@ -137,7 +139,9 @@ std::vector<nlohmann::json> metrics(const fs::path& run) {
   return lines;
 }
 
-std::map<std::string, double> same_scores(const RunSetup&) { return {{"colour", 0.5}, {"echo", 0.25}}; }
+std::map<std::string, double> same_scores(const RunSetup&) {
+  return {{"colour", 0.5}, {"echo", 0.25}};
+}
 
 struct SixSteps : MadeRun {
   SixSteps() {
@@ -330,10 +334,11 @@ TEST(Train, TakesTheBestByTheScoresItIsGiven) {
   made.config.eval.best = "echo";
   RunSetup setup = made.setup();
   int evaluations = 0;
-  const TrainResult result = train(setup, {.quiet = true, .dev_scores = [&](const RunSetup&) {
-                                             ++evaluations;
-                                             return std::map<std::string, double>{{"colour", evaluations}, {"echo", evaluations == 2 ? 0.9 : 0.1}};
-                                           }});
+  const TrainResult result = train(
+      setup, {.quiet = true, .dev_scores = [&](const RunSetup&) {
+                ++evaluations;
+                return std::map<std::string, double>{{"colour", evaluations}, {"echo", evaluations == 2 ? 0.9 : 0.1}};
+              }});
   EXPECT_EQ(evaluations, 3);
   EXPECT_EQ(result.best_step, 4);
   EXPECT_EQ(result.best_value, 0.9);
@@ -367,17 +372,23 @@ TEST(TrainerState, ComesBackFromJsonToTheBit) {
 TEST(TrainerState, HasTheShapeOfTransformersFile) {
   TrainerState state{.step = 6};
   state.best = Best{4, 0.5};
-  state.history = {{{"step", 3}, {"epoch", 0.5}, {"train", {{"loss", 2.0}, {"gradient_norm", 0.5}, {"learning_rate", 0.25}, {"tokens", 9}}}},
-                   {{"step", 6}, {"epoch", 1.0}, {"eval", {{"echo", {{"loss", 3.0}, {"score", 0.5}}}, {"mean", {{"loss", 3.0}}}}}}};
+  state.history = {
+      {{"step", 3},
+       {"epoch", 0.5},
+       {"train", {{"loss", 2.0}, {"gradient_norm", 0.5}, {"learning_rate", 0.25}, {"tokens", 9}}}},
+      {{"step", 6}, {"epoch", 1.0}, {"eval", {{"echo", {{"loss", 3.0}, {"score", 0.5}}}, {"mean", {{"loss", 3.0}}}}}}};
   const nlohmann::ordered_json json = hf_trainer_state(state, 1.5, 10);
   EXPECT_EQ(json["best_model_checkpoint"], "checkpoint-4");
   EXPECT_EQ(json["best_metric"], 0.5);
   EXPECT_EQ(json["global_step"], 6);
   EXPECT_EQ(json["max_steps"], 10);
   EXPECT_EQ(json["epoch"], 1.5);
-  EXPECT_EQ(json["log_history"][0], (nlohmann::ordered_json{{"loss", 2.0}, {"grad_norm", 0.5}, {"learning_rate", 0.25}, {"epoch", 0.5}, {"step", 3}}));
+  EXPECT_EQ(json["log_history"][0],
+            (nlohmann::ordered_json{
+                {"loss", 2.0}, {"grad_norm", 0.5}, {"learning_rate", 0.25}, {"epoch", 0.5}, {"step", 3}}));
   EXPECT_EQ(json["log_history"][1],
-            (nlohmann::ordered_json{{"eval_echo_loss", 3.0}, {"eval_echo_score", 0.5}, {"eval_loss", 3.0}, {"epoch", 1.0}, {"step", 6}}));
+            (nlohmann::ordered_json{
+                {"eval_echo_loss", 3.0}, {"eval_echo_score", 0.5}, {"eval_loss", 3.0}, {"epoch", 1.0}, {"step", 6}}));
 }
 
 }  // namespace
