@@ -1,8 +1,8 @@
 /* C interface of the Rust library: tokenizers and chat templates. Used by src/text only.
  *
- * Every function returns a MoeloraStatus unless it says otherwise; where that is not MOELORA_OK, *error holds a message without
- * file name (release it). No panic and no C++ exception crosses. Strings are UTF-8, not NUL-terminated. Handles are immutable:
- * any number of threads may use one at once. An output buffer is written only on MOELORA_OK. */
+ * Every function returns a MoeloraStatus unless it says otherwise; where that is not MOELORA_OK, *error holds a message
+ * without file name (release it). No panic and no C++ exception crosses. Strings are UTF-8, not NUL-terminated. Handles
+ * are immutable: any number of threads may use one at once. An output buffer is written only on MOELORA_OK. */
 #ifndef MOELORA_TEXT_H_
 #define MOELORA_TEXT_H_
 
@@ -16,13 +16,13 @@ extern "C" {
 
 typedef enum MoeloraStatus {
   MOELORA_OK = 0,
-  MOELORA_INVALID_UTF8 = 1,     /* text to encode */
-  MOELORA_BAD_SOURCE = 2,       /* not a tokenizer.json, not a template */
-  MOELORA_RAISED = 3,           /* the template called raise_exception: the message is its own */
-  MOELORA_TEMPLATE_FAILED = 4,  /* the template failed on these messages */
-  MOELORA_LIMIT = 5,            /* the template ran too long, nested too deep or wrote too much */
+  MOELORA_INVALID_UTF8 = 1,    /* text to encode */
+  MOELORA_BAD_SOURCE = 2,      /* not a tokenizer.json, not a template */
+  MOELORA_RAISED = 3,          /* the template called raise_exception: the message is its own */
+  MOELORA_TEMPLATE_FAILED = 4, /* the template failed on these messages */
+  MOELORA_LIMIT = 5,           /* the template ran too long, nested too deep or wrote too much */
   MOELORA_BAD_ARGUMENT = 6,
-  MOELORA_INTERNAL = 7          /* a panic in the library */
+  MOELORA_INTERNAL = 7 /* a panic in the library */
 } MoeloraStatus;
 
 /* Borrowed text. */
@@ -52,20 +52,22 @@ typedef struct MoeloraTokenizer MoeloraTokenizer;
 /* contents: a tokenizer.json. settings: "" or a JSON object with what transformers takes from tokenizer_config.json:
  *   added_tokens: [{content, special, lstrip, rstrip, single_word, normalized}], added where absent
  *   split_special_tokens: true to treat special tokens in a text as plain text */
-MoeloraStatus moelora_tokenizer_new(MoeloraSlice contents, MoeloraSlice settings, MoeloraTokenizer** tokenizer, MoeloraBytes* error);
+MoeloraStatus moelora_tokenizer_new(MoeloraSlice contents, MoeloraSlice settings, MoeloraTokenizer** tokenizer,
+                                    MoeloraBytes* error);
 void moelora_tokenizer_free(MoeloraTokenizer* tokenizer);
 
 typedef struct MoeloraTokenizerFacts {
-  int64_t vocab_size;    /* added tokens included */
-  int64_t id_limit;      /* largest id + 1 */
-  bool byte_fallback;    /* the decoder joins runs of tokens such as <0xE4> into characters */
+  int64_t vocab_size; /* added tokens included */
+  int64_t id_limit;   /* largest id + 1 */
+  bool byte_fallback; /* the decoder joins runs of tokens such as <0xE4> into characters */
 } MoeloraTokenizerFacts;
 
 /* special_ids: sorted. */
-MoeloraStatus moelora_tokenizer_facts(const MoeloraTokenizer* tokenizer, MoeloraTokenizerFacts* facts, MoeloraIds* special_ids,
-                                      MoeloraBytes* error);
+MoeloraStatus moelora_tokenizer_facts(const MoeloraTokenizer* tokenizer, MoeloraTokenizerFacts* facts,
+                                      MoeloraIds* special_ids, MoeloraBytes* error);
 
-/* ids: those of all texts, one after another; ends: for each text, where its ids end. bad_text: on an error, the text it is about. */
+/* ids: those of all texts, one after another; ends: for each text, where its ids end. bad_text: on an error, the text
+ * it is about. */
 MoeloraStatus moelora_tokenizer_encode(const MoeloraTokenizer* tokenizer, const MoeloraSlice* texts, size_t text_count,
                                        bool add_special_tokens, MoeloraIds* ids, MoeloraIds* ends, size_t* bad_text,
                                        MoeloraBytes* error);
