@@ -27,7 +27,7 @@ using nlohmann::ordered_json;
 struct DemoFlags {
   std::string assets = "examples/icd10";
   std::string output = "runs/demo";
-  int64_t rows = 100;
+  int64_t rows = 0;
   bool long_form = false;
 };
 
@@ -250,7 +250,7 @@ void add_demo(CLI::App& app, const GlobalFlags& flags) {
   const auto own = std::make_shared<DemoFlags>();
   verb->add_option("--output", own->output, "directory of its runs; what is done there already is kept")
       ->capture_default_str();
-  verb->add_option("--rows", own->rows, "test rows a task; 0: all")
+  verb->add_option("--rows", own->rows, "at most so many test rows a task, evenly spaced; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   verb->add_flag("--long", own->long_form, "also train every parameter (method full), the upper baseline");

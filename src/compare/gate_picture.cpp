@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "compare/plots.h"
+#include "eval/html_text.h"
 
 namespace moelora::compare {
 namespace {
@@ -12,7 +13,7 @@ constexpr int kCell = 44, kRow = 28, kLabels = 190, kTitle = 34, kGap = 22;
 
 std::string label_at(int x, int y, const std::string& anchor, const std::string& colour, const std::string& text) {
   return "<text x=\"" + std::to_string(x) + "\" y=\"" + std::to_string(y) + "\" text-anchor=\"" + anchor +
-         "\" fill=\"" + colour + "\">" + html_escaped(text) + "</text>\n";
+         "\" fill=\"" + colour + "\">" + eval::html_escaped(text) + "</text>\n";
 }
 
 /// White to blue as the weight goes from 0 to the gate's largest.

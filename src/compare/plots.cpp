@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdio>
 
+#include "eval/html_text.h"
+
 namespace moelora::compare {
 namespace {
 
@@ -30,7 +32,7 @@ std::string line(double x1, double y1, double x2, double y2, const std::string& 
 
 std::string text_at(double x, double y, const char* anchor, const std::string& text) {
   return "<text x=\"" + number(x) + "\" y=\"" + number(y) + "\" text-anchor=\"" + anchor + "\" fill=\"currentColor\">" +
-         html_escaped(text) + "</text>\n";
+         eval::html_escaped(text) + "</text>\n";
 }
 
 std::string open_svg() {
@@ -55,29 +57,6 @@ std::string y_axis(const Axis& y) {
 
 }  // namespace
 
-std::string html_escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 std::string line_plot(const std::vector<Series>& series, const std::string& x_name, const std::string& y_name) {
   Axis x{.from = kLeft, .to = kWidth - kRight}, y{.from = kHeight - kBottom, .to = kTop};
   bool any = false;
@@ -101,7 +80,7 @@ std::string line_plot(const std::vector<Series>& series, const std::string& x_na
     if (series[s].points.empty()) continue;
     out += "<polyline fill=\"none\" stroke-width=\"1.8\" stroke=\"" + colour(s) + "\" points=\"";
     for (const auto& [at, value] : series[s].points) out += number(x.at(at)) + "," + number(y.at(value)) + " ";
-    out += "\"><title>" + html_escaped(series[s].name) + "</title></polyline>\n";
+    out += "\"><title>" + eval::html_escaped(series[s].name) + "</title></polyline>\n";
   }
   return out + "</svg>\n";
 }
@@ -122,7 +101,7 @@ std::string bar_plot(const std::vector<std::string>& groups, const std::vector<s
       const double x = left + width * static_cast<double>(s), top = y.at(bar.value);
       out += "<rect x=\"" + number(x) + "\" y=\"" + number(top) + "\" width=\"" + number(width * 0.92) +
              "\" height=\"" + number(y.from - top) + "\" fill=\"" + colour(s) + "\"><title>" +
-             html_escaped(series[s] + ", " + groups[g] + ": ") + number(bar.value, "%.3f") + "</title></rect>\n";
+             eval::html_escaped(series[s] + ", " + groups[g] + ": ") + number(bar.value, "%.3f") + "</title></rect>\n";
       if (bar.deviation > 0) {
         out += line(x + width * 0.46, y.at(bar.value - bar.deviation), x + width * 0.46,
                     y.at(bar.value + bar.deviation), "currentColor");
@@ -136,7 +115,7 @@ std::string bar_plot(const std::vector<std::string>& groups, const std::vector<s
 std::string legend(const std::vector<std::string>& series) {
   std::string out = "<p class=\"legend\">";
   for (size_t s = 0; s < series.size(); ++s) {
-    out += "<span><i style=\"background:" + colour(s) + "\"></i>" + html_escaped(series[s]) + "</span> ";
+    out += "<span><i style=\"background:" + colour(s) + "\"></i>" + eval::html_escaped(series[s]) + "</span> ";
   }
   return out + "</p>\n";
 }

@@ -26,6 +26,4 @@ std::string bar_plot(const std::vector<std::string>& groups, const std::vector<s
 /// The colours of a page's series, by name.
 std::string legend(const std::vector<std::string>& series);
 
-std::string html_escaped(const std::string& text);
-
 }  // namespace moelora::compare

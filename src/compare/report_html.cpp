@@ -4,6 +4,7 @@
 #include "compare/gate_picture.h"
 #include "compare/plots.h"
 #include "compare/report.h"
+#include "eval/html_text.h"
 
 namespace moelora::compare {
 namespace {
@@ -25,7 +26,7 @@ th{font-weight:600;color:var(--soft);border-bottom:1px solid var(--line)}td:firs
 )";
 
 std::string cell(const std::string& text) {
-  return "<td>" + html_escaped(text) + "</td>";
+  return "<td>" + eval::html_escaped(text) + "</td>";
 }
 
 std::string p_text(double p) {
@@ -36,7 +37,7 @@ std::string p_text(double p) {
 
 std::string score_table(const Table& table) {
   std::string out = "<div class=\"wide\"><table><tr><th>method";
-  for (const std::string& task : table.tasks) out += "<th>" + html_escaped(task);
+  for (const std::string& task : table.tasks) out += "<th>" + eval::html_escaped(task);
   out += "<th>mean</tr>\n<tr class=\"soft\"><td></td>";
   for (const std::string& metric : table.metrics) out += cell(metric);
   out += "<td></td></tr>\n";
@@ -107,7 +108,7 @@ std::string gates(const Table& table) {
     const Result& result = row.results->seeds.front();
     if (result.gates.empty()) continue;
     out += "<details" + std::string(out.empty() ? " open" : "") + "><summary>" +
-           html_escaped(row.results->variant.name) + ", seed " + std::to_string(result.seed) + "</summary>\n" +
+           eval::html_escaped(row.results->variant.name) + ", seed " + std::to_string(result.seed) + "</summary>\n" +
            gate_svg(result.gate_tasks, result.gates) + "</details>\n";
   }
   return out.empty() ? out : "<h2>Gates: weight of each expert for each task</h2>\n" + out;
@@ -120,7 +121,7 @@ std::string comparison_html(const Comparison& comparison, const Table& table) {
   for (const Table::Row& row : table.rows) names.push_back(row.results->variant.name);
   return std::string(kHead) + "<h1>Comparison</h1>\n<p class=\"soft\">" + std::to_string(comparison.spec.seeds.size()) +
          " seeds; mean ± standard deviation on the test rows</p>\n" + score_table(table) + "<h2>By task</h2>\n" +
-         legend(names) + bars(table, names) + "<h2>Against " + html_escaped(comparison.spec.reference) +
+         legend(names) + bars(table, names) + "<h2>Against " + eval::html_escaped(comparison.spec.reference) +
          "</h2>\n<p class=\"soft\">Hierarchical bootstrap (seed, then group of rows), 95 % interval, Holm's "
          "correction</p>\n" +
          difference_table(table) + "<h2>Losses</h2>\n" + legend(names) + curves(table) + gates(table) +

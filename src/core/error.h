@@ -20,7 +20,7 @@ enum class ErrorKind {
   kIo = 7,            // disk full, unwritable directory, failed fsync
   kPeer = 8,          // another rank was lost
   kLimit = 9,         // a bound (context, batch, memory) that the request exceeds
-  kInterrupted = 75,  // SIGINT or SIGTERM: a checkpoint was written, the run can be resumed
+  kInterrupted = 75,  // SIGINT or SIGTERM; what is resumable was saved first (`train`: a checkpoint)
 };
 
 /// The parts of a message. `where` names a file (with line or tensor), a flag or a config key.

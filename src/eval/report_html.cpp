@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "eval/html_text.h"
 #include "eval/report.h"
 #include "eval/report_text.h"
 #include "eval/segment.h"
@@ -26,42 +27,15 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;font-size:.
 .cm td.n{min-width:2rem}</style>
 )";
 
-// Any bytes to text that is safe in HTML, in attributes too.
-std::string escape(std::string_view bytes) {
-  std::string out;
-  for (const char c : replace_invalid_utf8(bytes)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' ? ' ' : c;
-    }
-  }
-  return out;
-}
-
 std::string cell(std::string_view text) {
-  return "<td>" + escape(text) + "</td>";
+  return "<td>" + html_escaped(text) + "</td>";
 }
 
 // `share` in [0, 1].
 std::string bar(std::string_view name, double share, std::string_view figure, std::string_view css_class) {
-  return "<div class=\"bar " + std::string(css_class) + "\"><span>" + escape(name) +
+  return "<div class=\"bar " + std::string(css_class) + "\"><span>" + html_escaped(name) +
          "</span><div class=\"track\"><div class=\"fill\" style=\"width:" +
-         three_decimals(100 * std::clamp(share, 0.0, 1.0)) + "%\"></div></div><span>" + escape(figure) +
+         three_decimals(100 * std::clamp(share, 0.0, 1.0)) + "%\"></div></div><span>" + html_escaped(figure) +
          "</span></div>\n";
 }
 
@@ -81,7 +55,7 @@ std::string confusion_table(const MetricResult& result) {
   std::string out =
       "<h3>Confusion: gold (rows) by answer (columns), shaded by share of the row</h3><div class=\"wide\"><table "
       "class=\"cm\"><tr><th>";
-  for (const std::string& column : result.confusion_columns) out += "<th>" + escape(column);
+  for (const std::string& column : result.confusion_columns) out += "<th>" + html_escaped(column);
   out += "</tr>\n";
   for (size_t i = 0; i < result.confusion.size(); ++i) {
     out += "<tr>" + cell(result.confusion_columns[i]);
@@ -125,9 +99,9 @@ std::string worst_table(const TaskReport& task, const HtmlOptions& options) {
            "<td class=\"l bad\">" + note + "</td>";
     if (options.show_text) {
       out += "<td class=\"l\"><details><summary>show</summary><dl>";
-      if (row->prompt) out += "<dt>prompt</dt><dd><pre>" + escape(*row->prompt) + "</pre></dd>";
-      out += "<dt>gold</dt><dd><pre>" + escape(row->gold) + "</pre></dd><dt>answer</dt><dd><pre>" +
-             escape(row->prediction) + "</pre></dd></dl></details></td>";
+      if (row->prompt) out += "<dt>prompt</dt><dd><pre>" + html_escaped(*row->prompt) + "</pre></dd>";
+      out += "<dt>gold</dt><dd><pre>" + html_escaped(row->gold) + "</pre></dd><dt>answer</dt><dd><pre>" +
+             html_escaped(row->prediction) + "</pre></dd></dl></details></td>";
     }
     out += "</tr>\n";
   }
@@ -136,7 +110,8 @@ std::string worst_table(const TaskReport& task, const HtmlOptions& options) {
 
 std::string task_section(const Report& report, const TaskReport& task, const HtmlOptions& options) {
   const MetricResult& result = task.result;
-  std::string out = "<h2>" + escape(task.task) + " <span class=\"soft\">" + escape(result.metric) + "</span></h2>\n";
+  std::string out =
+      "<h2>" + html_escaped(task.task) + " <span class=\"soft\">" + html_escaped(result.metric) + "</span></h2>\n";
   for (const Comparison& comparison : task.comparisons) {
     out += bar(comparison.name, comparison.score, three_decimals(comparison.score), "");
   }
@@ -147,7 +122,7 @@ std::string task_section(const Report& report, const TaskReport& task, const Htm
   if (result.gold_unreadable > 0)
     out += ", " + std::to_string(result.gold_unreadable) + " unreadable parts of gold answers left out";
   for (const MetricResult& further : task.further)
-    out += "; " + escape(further.metric) + " " + three_decimals(further.score);
+    out += "; " + html_escaped(further.metric) + " " + three_decimals(further.score);
   out += "</p>\n";
   if (!result.classes.empty()) out += classes_table(result) + confusion_table(result);
   return out + length_bars(task) + worst_table(task, options);
@@ -156,11 +131,11 @@ std::string task_section(const Report& report, const TaskReport& task, const Htm
 std::string overview(const Report& report) {
   std::string out = "<div class=\"wide\"><table><tr><th>task<th class=\"l\">metric";
   const std::vector<std::string> names = comparison_names(report);
-  for (const std::string& name : names) out += "<th>" + escape(name);
-  out += "<th>" + escape(report.score_name) + "</tr>\n";
+  for (const std::string& name : names) out += "<th>" + html_escaped(name);
+  out += "<th>" + html_escaped(report.score_name) + "</tr>\n";
   const auto score_cell = [](std::optional<double> score) { return cell(score ? three_decimals(*score) : "-"); };
   for (const TaskReport& task : report.tasks) {
-    out += "<tr>" + cell(task.task) + "<td class=\"l\">" + escape(task.result.metric) + "</td>";
+    out += "<tr>" + cell(task.task) + "<td class=\"l\">" + html_escaped(task.result.metric) + "</td>";
     for (const std::string& name : names) out += score_cell(comparison_of(task, name));
     out += "<td><b>" + three_decimals(task.result.score) + "</b></td></tr>\n";
   }
@@ -173,10 +148,12 @@ std::string overview(const Report& report) {
 
 std::string report_html(const Report& report, const HtmlOptions& options) {
   std::string out(kHead);
-  out += "<title>" + escape(report.title) + "</title></head><body>\n<h1>" + escape(report.title) + "</h1>\n";
+  out +=
+      "<title>" + html_escaped(report.title) + "</title></head><body>\n<h1>" + html_escaped(report.title) + "</h1>\n";
   if (!report.facts.empty()) {
     out += "<dl>";
-    for (const auto& [name, value] : report.facts) out += "<dt>" + escape(name) + "</dt><dd>" + escape(value) + "</dd>";
+    for (const auto& [name, value] : report.facts)
+      out += "<dt>" + html_escaped(name) + "</dt><dd>" + html_escaped(value) + "</dd>";
     out += "</dl>\n";
   }
   out += overview(report);

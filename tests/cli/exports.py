@@ -3,7 +3,6 @@ token; an export's memory is bounded by shards, and one that is interrupted leav
 
   python tests/cli/exports.py --program PATH --fixtures FOLDER [--only PART_OF_A_NAME]
 """
-import argparse
 import contextlib
 import json
 import os
@@ -22,6 +21,7 @@ from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
 import llama_cpp
+from checks import require, run_checks
 from workplace import Workplace, jsonl
 
 TASKS = ["colour", "count", "echo"]
@@ -30,11 +30,6 @@ NEW_TOKENS = 8
 SYSTEM = "Answer | briefly."
 SERVED_RANKS = {1, 8, 16, 32, 64, 128, 256, 320, 512}
 ICD10 = pathlib.Path(__file__).resolve().parents[2] / "examples/icd10"
-
-
-def require(condition, message):
-    if not condition:
-        raise AssertionError(message)
 
 
 def make_run(place, name="run", **model):
@@ -355,35 +350,11 @@ def check_refusals(place, fixtures):
     require(not (place.path / "to").exists() or not list((place.path / "to").iterdir()), "nothing was written")
 
 
-CHECKS = {"refusals": check_refusals, "cards": check_cards, "families": check_families, "demo": check_demo, "gguf": check_gguf,
-          "served_ranks": check_served_ranks, "memory": check_memory, "interruption": check_interruption}
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", required=True)
-    parser.add_argument("--fixtures", required=True)
-    parser.add_argument("--only", default="", help="checks whose name holds this")
-    options = parser.parse_args()
+if __name__ == "__main__":
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    failures = []
-    for name, check in CHECKS.items():
-        if options.only not in name:
-            continue
-        began = time.monotonic()
-        with Workplace(options.program, options.fixtures) as place:
-            try:
-                check(place, options.fixtures)
-                outcome = "passed"
-            except AssertionError as problem:
-                failures.append(name)
-                outcome = f"FAILED: {problem}"
-        print(f"{name}: {outcome} ({time.monotonic() - began:.1f} s)", flush=True)
-    sys.exit(bool(failures))
-
-
-if __name__ == "__main__":
-    main()
+    run_checks(__doc__, {
+        "refusals": check_refusals, "cards": check_cards, "families": check_families, "demo": check_demo, "gguf": check_gguf,
+        "served_ranks": check_served_ranks, "memory": check_memory, "interruption": check_interruption})

@@ -1,0 +1,192 @@
+"""The main job from outside, with every method: train, evaluate, look at the gates, export, load in PEFT or transformers, generate.
+
+  python tests/cli/methods.py --program PATH --fixtures FOLDER [--only PART_OF_A_NAME]
+"""
+import json
+import signal
+import warnings
+import xml.etree.ElementTree
+
+from checks import require, run_checks
+from small_runs import INTERRUPTED, config_of, metrics, start, train, wait_for_lines, weights
+
+
+def check_method(place, name, **adapter):
+    """Train, evaluate, gates, export, generate. The exported adapters are in <name>-peft."""
+    run = train(place, name, **adapter)
+    lines = metrics(run)
+    require([line["step"] for line in lines if "train" in line] == list(range(1, 9)), f"{name}: a line for every step")
+    require([line["step"] for line in lines if "eval" in line] == [4, 8], f"{name}: an evaluation every 4 steps")
+    require(set(lines[-1]["eval"]) == {"colour", "echo", "mean"}, f"{name}: dev losses of both tasks")
+    require(lines[-1]["eval"]["mean"]["loss"] < 5.5, f"{name}: the dev loss fell below that of guessing among 320 tokens (5.77)")
+
+    report = json.loads(place.run_well("eval", name, "--json", "--quiet"))
+    require(json.loads((run / "eval-test/report.json").read_text()) == report, f"{name}: the report printed is the one kept")
+    rows = [json.loads(line) for line in (run / "eval-test/predictions.jsonl").read_text().splitlines()]
+    require(len(rows) == 12, f"{name}: a prediction for every test row")
+    require((run / "eval-test/predictions.jsonl").stat().st_mode & 0o777 == 0o600, f"{name}: predictions are readable by their owner only")
+    table = place.run_well("eval", name, "--quiet")
+    require("colour" in table and "echo" in table, f"{name}: the table names the tasks")
+    require((run / "eval-test-2").is_dir(), f"{name}: a second evaluation stands beside the first")
+
+    answers = place.run_well("generate", name, "--task", "echo", "--prompt", "test row 1: write", "--prompt", "test row 2: write")
+    require(answers == place.run_well("generate", name, "--task", "echo", input="test row 1: write\ntest row 2: write\n", stdin=None),
+            f"{name}: prompts from standard input give what --prompt gives")
+
+
+def check_gates(place, name, gates, uniform):
+    print_out = place.run_well("gates", name)
+    require("colour" in print_out and "echo" in print_out, f"{name}: the gates' table names the tasks")
+    content = json.loads(place.run_well("gates", name, "--json", "--svg", f"{name}.svg"))
+    require(content["tasks"] == ["colour", "echo"] and len(content["gates"]) == gates, f"{name}: {gates} gates of two tasks")
+    for gate in content["gates"]:
+        for weights in gate["weights"]:
+            require(abs(sum(weights) - 1) < 1e-5, f"{name}: weights of {gate['name']} sum to 1")
+    apart = max(abs(a - b) for gate in content["gates"] for a, b in zip(*gate["weights"]))
+    require((apart < 1e-6) if uniform else (apart > 1e-3), f"{name}: tasks' gates differ by {apart}")
+    picture = xml.etree.ElementTree.parse(place.path / f"{name}.svg").getroot()
+    require(picture.tag == "{http://www.w3.org/2000/svg}svg", f"{name}: the picture is an SVG")
+
+
+def check_peft(place, name):
+    """What PEFT makes of the exported directories answers as the program does, token for token, and differs from the base."""
+    import torch
+    import transformers
+    from peft import PeftModel
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    place.run_well("export", name, "--to", f"{name}-peft")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(place.model)
+    for task in ("colour", "echo"):
+        base = transformers.AutoModelForCausalLM.from_pretrained(place.model, dtype=torch.float32)
+        prompts = [f"test row {i}: write" for i in range(4)]
+        ids = [tokenizer.apply_chat_template([{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=True,
+                                             return_tensors="pt")["input_ids"] for prompt in prompts]
+        with torch.no_grad():
+            before = base(ids[0]).logits
+            model = PeftModel.from_pretrained(base, place.path / f"{name}-peft" / task)
+            effect = (model(ids[0]).logits - before).abs().max().item()
+        require(effect > 1e-2, f"{name}: the adapter of {task} changes the logits (by {effect})")
+        expected = []
+        for prompt in ids:
+            answer = model.generate(input_ids=prompt, max_new_tokens=8, do_sample=False, pad_token_id=0)[0, prompt.shape[1]:]
+            expected.append(tokenizer.decode(answer, skip_special_tokens=True))
+        flags = [flag for prompt in prompts for flag in ("--prompt", prompt)]
+        ours = place.run_well("generate", name, "--task", task, "--max-new-tokens", "8", *flags)
+        require(ours == "".join(f"{answer}\n" for answer in expected), f"{name}: PEFT answers {expected} for {task}, the program {ours!r}")
+
+
+def check_moelora(place, _):
+    check_method(place, "moelora")
+    check_gates(place, "moelora", gates=1, uniform=False)
+    check_peft(place, "moelora")
+
+
+def check_per_layer(place, _):
+    check_method(place, "per_layer", gate={"scope": "per_layer"})
+    content = json.loads(place.run_well("gates", "per_layer", "--json"))
+    check_gates(place, "per_layer", gates=len(content["gates"]), uniform=False)
+    require(len(content["gates"]) > 2, "per_layer: a gate for each adapted group of each layer")
+    check_peft(place, "per_layer")
+
+
+def check_lora(place, _):
+    check_method(place, "lora", method="lora")
+    check_gates(place, "lora", gates=1, uniform=True)
+    check_peft(place, "lora")
+
+
+def check_uniform(place, _):
+    check_method(place, "uniform", method="uniform")
+    check_gates(place, "uniform", gates=1, uniform=True)
+    check_peft(place, "uniform")
+
+
+def check_molora(place, _):
+    """Everything but what needs weights of a task: that is refused, with what to use instead."""
+    check_method(place, "molora", method="molora")
+    for arguments in (["export", "molora", "--to", "molora-peft"], ["gates", "molora"]):
+        process = place.run(*arguments)
+        require(process.returncode == 5 and "every token" in process.stderr and "adapter.method: moelora" in process.stderr,
+                f"molora: {arguments[0]} is refused with a way out: {process.stderr}")
+    require(not (place.path / "molora-peft").exists(), "molora: nothing is left of the refused export")
+    require_resumes(place, "molora", method="molora")
+
+
+def check_task_prompt(place, _):
+    check_method(place, "prompted", method="lora_task_prompt")
+    require("Task: colour" in (place.path / "prompted/config.yaml").read_text(), "prompted: the prompts stand in the resolved configuration")
+    require_resumes(place, "prompted", method="lora_task_prompt")
+
+
+def check_made_of_runs(place, _):
+    """The methods that are made of one run a task: all a trained run can do, and resumed in the middle of any of them."""
+    for method in ("lora_per_task", "lorahub", "task_arithmetic"):
+        run = train(place, method, method=method, dropout=0.1)
+        require(sorted(path.name for path in (run / "tasks").iterdir()) == ["colour", "echo"], f"{method}: a run for each task")
+        report = json.loads(place.run_well("eval", method, "--json", "--quiet"))
+        require(len(report["tasks"]) == 2, f"{method}: both tasks are scored in one batch")
+        place.run_well("gates", method, "--json")
+        check_peft(place, method)
+        require_resumes(place, method, method=method)
+
+
+def require_resumes(place, name, **adapter):
+    """Stopped by SIGTERM in the middle and resumed: the same weights, byte for byte, as the run `name`."""
+    again = f"{name}-again"
+    place.write_config(config_of(place, again, **adapter), f"{again}.yaml")
+    process = start(place, again)
+    log = place.path / again / ("tasks/echo" if "method" in adapter and (place.path / name / "tasks").exists() else ".") / "metrics.jsonl"
+    wait_for_lines(log, 2)
+    process.send_signal(signal.SIGTERM)
+    _, message = process.communicate(timeout=120)
+    require(process.returncode in (0, INTERRUPTED), f"{name}: stopped with {process.returncode}: {message}")
+    if process.returncode == INTERRUPTED:
+        place.run_well("train", f"{again}.yaml", "--quiet", "--resume")
+    require(weights(place.path / again) == weights(place.path / name), f"{name}: stopped and resumed, the weights are the same, byte for byte")
+
+
+def check_full(place, _):
+    """method: full leaves a model directory that transformers reads."""
+    import torch
+    import transformers
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    check_method(place, "full", method="full", dropout=0)
+    model = transformers.AutoModelForCausalLM.from_pretrained(place.path / "full/model", dtype=torch.float32)
+    base = transformers.AutoModelForCausalLM.from_pretrained(place.model, dtype=torch.float32)
+    require(model.config.model_type == "qwen3", "full: the model keeps its family")
+    moved = [name for name, value in model.state_dict().items() if not torch.equal(value, base.state_dict()[name])]
+    require(len(moved) > 20, "full: every weight was trained")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(place.path / "full/model")
+    prompt = "test row 3: write"
+    ids = tokenizer.apply_chat_template([{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=True,
+                                        return_tensors="pt")["input_ids"]
+    answer = model.generate(input_ids=ids, max_new_tokens=8, do_sample=False, pad_token_id=0)[0, ids.shape[1]:]
+    ours = place.run_well("generate", "full", "--task", "echo", "--max-new-tokens", "8", "--prompt", prompt)
+    require(ours == tokenizer.decode(answer, skip_special_tokens=True) + "\n", "full: transformers answers as the program does")
+
+
+def check_full_base(place, _):
+    """A `full` run beside what it was trained from: other scores' rows, and the base's own answers."""
+    train(place, "fullrun", "--train.learning_rate=0.05", method="full", dropout=0)
+    own = json.loads(place.run_well("eval", "fullrun", "--json", "--quiet"))
+    place.run_well("eval", "fullrun", "--without-adapter", "--json", "--quiet")
+    train(place, "untouched", "--train.learning_rate=1e-30")
+    place.run_well("eval", "untouched", "--without-adapter", "--json", "--quiet")
+    predictions = lambda run, report: (place.path / run / report / "predictions.jsonl").read_text()
+    require(predictions("fullrun", "eval-test-base") == predictions("untouched", "eval-test-base"), "the base is what the run began with")
+    require(predictions("fullrun", "eval-test-base") != predictions("fullrun", "eval-test"), "and not what it became")
+    require(own["tasks"], "scores of the run itself")
+    flipped = place.path / "fullrun/model/config.json"
+    flipped.write_text(flipped.read_text().replace("1e-06", "1e-05"))
+    process = place.run("eval", "fullrun")
+    require(process.returncode == 5 and "config.json" in process.stderr, f"a changed result is refused: {process.stderr}")
+
+
+if __name__ == "__main__":
+    run_checks(__doc__, {
+        "moelora": check_moelora, "per_layer": check_per_layer, "lora": check_lora, "uniform": check_uniform, "molora": check_molora,
+        "task prompt": check_task_prompt, "made of runs": check_made_of_runs, "full": check_full, "base of full": check_full_base})
