@@ -72,7 +72,8 @@ Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& ove
   if (own.workload.empty()) prepared.workload_name = std::to_string(own.samples) + " x " + std::to_string(own.tokens);
   if (own.one_task) workload = bench::as_one_task(workload);
   nn::RandomWeights weights(config.train.seed, shape.initializer_range);
-  prepared.model.decoder = std::make_unique<nn::Decoder>(shape, weights, train::compute_dtype(config.train.dtype));
+  prepared.model.decoder = std::make_unique<nn::Decoder>(shape, weights, train::compute_dtype(config.train.dtype),
+                                                         train::linear_form(config.quantization));
   if (config.adapter.method == config::Method::kFull) {
     prepared.model.decoder->make_trainable();
   } else {
@@ -94,6 +95,7 @@ class SharedWeights : public nn::WeightSource {
     if (!weight.defined()) weight = source_.load(name, shape, dtype);
     return weight;
   }
+  void forget(const std::string& name) override { loaded_.erase(name); }
 
  private:
   nn::WeightSource& source_;
@@ -121,6 +123,7 @@ void run_bench_train(const BenchTrainFlags& own, const std::vector<std::string>&
                                  {"workload", prepared.workload_name},
                                  {"method", config::name_of(config.adapter.method)},
                                  {"dtype", prepared.model.decoder->dtype() == at::kBFloat16 ? "bf16" : "f32"},
+                                 {"quantization", config::name_of(config.quantization)},
                                  {"batching", "packed"},
                                  {"batch_size", config.train.batch_size},
                                  {"tokens_per_batch", config.train.tokens_per_batch},
@@ -146,13 +149,18 @@ void run_bench_generate(const BenchGenerateFlags& own, const std::vector<std::st
   const at::ScalarType dtype = train::compute_dtype(config.train.dtype);
   nn::RandomWeights weights(config.train.seed, shape.initializer_range);
   SharedWeights shared(weights);
-  const adapters::Model base{.decoder = std::make_unique<nn::Decoder>(shape, shared, dtype), .adapters = nullptr};
-  adapters::Model adapted{.decoder = std::make_unique<nn::Decoder>(shape, shared, dtype), .adapters = nullptr};
+  const auto decoder = [&] {
+    return std::make_unique<nn::Decoder>(shape, shared, dtype, train::linear_form(config.quantization));
+  };
+  const adapters::Model base{.decoder = decoder(), .adapters = nullptr};
+  adapters::Model adapted{.decoder = decoder(), .adapters = nullptr};
   std::vector<std::string> tasks;
   for (int64_t i = 0; i < own.options.batch_size; ++i) tasks.push_back("task" + std::to_string(i));
   adapted.adapters = std::make_unique<adapters::AdapterSet>(*adapted.decoder, config.adapter, tasks, config.train.seed);
-  nlohmann::ordered_json json = {
-      {"model", own.shape}, {"dtype", dtype == at::kBFloat16 ? "bf16" : "f32"}, {"threads", at::get_num_threads()}};
+  nlohmann::ordered_json json = {{"model", own.shape},
+                                 {"dtype", dtype == at::kBFloat16 ? "bf16" : "f32"},
+                                 {"quantization", config::name_of(config.quantization)},
+                                 {"threads", at::get_num_threads()}};
   json.update(bench::generate_bench_json(bench::bench_generate(adapted, base, own.options), own.options));
   if (own.json) {
     std::cout << json.dump() << "\n";

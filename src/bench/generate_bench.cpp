@@ -68,8 +68,7 @@ double read_rate() {
 double weight_gb(nn::Decoder& decoder) {
   double bytes = static_cast<double>(decoder.head().nbytes());
   decoder.for_each_projection([&](std::unique_ptr<nn::Projection>& projection) {
-    for (const nn::Member& member : projection->members())
-      bytes += static_cast<double>(member.base->dense_weight().nbytes());
+    for (const nn::Member& member : projection->members()) bytes += static_cast<double>(member.base->weight_bytes());
   });
   return 1e-9 * bytes;
 }

@@ -100,6 +100,11 @@ void check_adapter(const RunConfig& config, Findings* findings) {
                                         .found = "method " + name_of(adapter.method),
                                         .hint = "an adapter over random weights learns nothing"});
   }
+  if (config.quantization != Quantization::kNone && adapter.method == Method::kFull) {
+    findings->add_about("quantization", {.problem = "`adapter.method: full` can't train a quantised base",
+                                         .found = "quantization " + name_of(config.quantization),
+                                         .hint = "set quantization: none, or train an adapter"});
+  }
   if (findings->has_failed("adapter.targets")) return;
   if (adapter.targets.empty()) {
     findings->add_about("adapter.targets",

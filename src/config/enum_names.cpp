@@ -44,5 +44,12 @@ const Names& enum_names(Recompute) {
   static const Names names = {"none", "full"};
   return names;
 }
+const Names& enum_names(Quantization) {
+  static const Names names = {"none", "int8", "nf4"};
+  return names;
+}
+std::map<std::string, std::string> enum_aliases(Quantization) {
+  return {{"8", "int8"}, {"4", "nf4"}};
+}
 
 }  // namespace moelora::config

@@ -22,6 +22,7 @@ const std::vector<std::string>& enum_names(InitA);
 const std::vector<std::string>& enum_names(Schedule);
 const std::vector<std::string>& enum_names(DType);
 const std::vector<std::string>& enum_names(Recompute);
+const std::vector<std::string>& enum_names(Quantization);
 
 /// Other spellings that are read, each with the name that it stands for and that is written.
 template <typename Enum>
@@ -29,6 +30,7 @@ std::map<std::string, std::string> enum_aliases(Enum) {
   return {};
 }
 std::map<std::string, std::string> enum_aliases(DType);
+std::map<std::string, std::string> enum_aliases(Quantization);
 
 template <typename Enum>
 const std::string& name_of(Enum value) {

@@ -91,6 +91,10 @@ std::vector<Field<RunConfig>> make_run_fields() {
       run_field<&Run::random_init>("random_init", kAny,
                                    "Start from random weights of the model's shape instead of its files; only with "
                                    "`adapter.method: full`."),
+      run_field<&Run::quantization>("quantization", kAny,
+                                    "How the frozen base's linears are kept: as the files have them, in int8 (products "
+                                    "of 8 bits too, and faster) or in 4-bit NF4 (the least memory). Not with "
+                                    "`adapter.method: full`."),
       run_field<&Run::output>("output", kAny,
                               "The run directory; where it is not given, `runs/` and the config file's name without "
                               "`.yaml`."),

@@ -36,6 +36,7 @@ enum class InitA { kKaiming, kNormal };
 enum class Schedule { kLinear, kCosine, kConstant };
 enum class DType { kAuto, kFloat32, kBFloat16 };
 enum class Recompute { kNone, kFull };
+enum class Quantization { kNone, kInt8, kNf4 };
 
 /// Where rows come from. A plain string in YAML is a source with that path.
 struct DataSource {
@@ -150,7 +151,8 @@ struct CheckpointConfig {
 struct RunConfig {
   std::string model;         // a Hugging Face directory, or a name in the Hugging Face cache
   bool random_init = false;  // random weights of the model's shape instead of its files (method: full)
-  std::string output;        // the run directory; default runs/<name of the config file>
+  Quantization quantization = Quantization::kNone;  // of the frozen base's linears
+  std::string output;                               // the run directory; default runs/<name of the config file>
   DataConfig data;
   std::map<std::string, TaskConfig> tasks;
   TemplateConfig chat_template;  // key `template`

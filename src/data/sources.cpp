@@ -20,13 +20,6 @@ constexpr std::array<const char*, 6> kLicenceNames = {"LICENSE", "LICENSE.txt", 
                                                       "LICENCE", "LICENCE.txt", "COPYING"};
 const std::vector<std::string> kSplitStems = {"train", "dev", "test", "valid", "validation"};
 
-std::optional<Split> split_of_name(std::string_view name) {
-  for (const Split split : kSplits) {
-    if (name == split_name(split)) return split;
-  }
-  return std::nullopt;
-}
-
 std::optional<Split> split_of_stem(const std::string& stem) {
   if (stem == "train") return Split::kTrain;
   if (stem == "dev" || stem == "valid" || stem == "validation") return Split::kDev;
@@ -153,7 +146,7 @@ class Lister {
     for (const auto& [split, inner] : splits) {
       if (source.split && *source.split != split_name(split)) continue;
       const auto directory = std::ranges::find_if(
-          listing.directories, [&](const auto& entry) { return split_of_stem(entry.first) == split; });
+          listing.directories, [wanted = split](const auto& entry) { return split_of_stem(entry.first) == wanted; });
       for (const std::string& name : inner.other_data) add_task_file(source, directory->second / name, split);
     }
     return true;

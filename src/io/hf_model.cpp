@@ -197,6 +197,10 @@ at::Tensor HfModel::load(const std::string& name, const std::vector<int64_t>& sh
   return tensor_of(place.file, place.stored_name, dtype);
 }
 
+void HfModel::forget(const std::string& name) {
+  if (const Place place = find(name); place.file != nullptr) place.file->release(place.stored_name);
+}
+
 const std::string& HfModel::model_hash() const {
   if (!hash_.empty()) return hash_;
   Hasher hasher;

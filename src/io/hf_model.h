@@ -50,6 +50,7 @@ class HfModel : public nn::WeightSource {
   /// without it.
   bool contains(const std::string& name) const override;
   at::Tensor load(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype) override;
+  void forget(const std::string& name) override;
 
   /// The mapped safetensors files: one model.safetensors, or the shards by name.
   const std::vector<std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }

@@ -24,7 +24,8 @@ bool supported(CpuLevel level) {
       return supported(CpuLevel::kAvx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     case CpuLevel::kAvx512Bf16:
-      return supported(CpuLevel::kAvx512) && __builtin_cpu_supports("avx512bf16");
+      return supported(CpuLevel::kAvx512) && __builtin_cpu_supports("avx512bf16") &&
+             __builtin_cpu_supports("avx512vnni");
   }
   return false;
 #else

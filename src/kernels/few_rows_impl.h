@@ -103,32 +103,37 @@ void few_rows_of(const E* x, int64_t x_stride, const E* w, int64_t w_stride, int
   }
 }
 
-template <class E>
-void few_rows(const E* x, int64_t x_stride, int64_t rows, const E* w, int64_t w_stride, int64_t in, const E* bias, E* y,
-              int64_t y_stride, int64_t outs, bool add) {
-  const auto run = [&]<int kRows>(std::integral_constant<int, kRows>) {
-    few_rows_of<E, kRows>(x, x_stride, w, w_stride, in, bias, y, y_stride, outs, add);
-  };
+/// f with the number of rows as a constant, 1 to 8; nothing where there is none.
+template <class F>
+MOELORA_INLINE void for_count_of_rows(int64_t rows, const F& f) {
   switch (rows) {
     case 1:
-      return run(std::integral_constant<int, 1>());
+      return f(std::integral_constant<int, 1>());
     case 2:
-      return run(std::integral_constant<int, 2>());
+      return f(std::integral_constant<int, 2>());
     case 3:
-      return run(std::integral_constant<int, 3>());
+      return f(std::integral_constant<int, 3>());
     case 4:
-      return run(std::integral_constant<int, 4>());
+      return f(std::integral_constant<int, 4>());
     case 5:
-      return run(std::integral_constant<int, 5>());
+      return f(std::integral_constant<int, 5>());
     case 6:
-      return run(std::integral_constant<int, 6>());
+      return f(std::integral_constant<int, 6>());
     case 7:
-      return run(std::integral_constant<int, 7>());
+      return f(std::integral_constant<int, 7>());
     case 8:
-      return run(std::integral_constant<int, 8>());
+      return f(std::integral_constant<int, 8>());
     default:
       return;  // no rows
   }
+}
+
+template <class E>
+void few_rows(const E* x, int64_t x_stride, int64_t rows, const E* w, int64_t w_stride, int64_t in, const E* bias, E* y,
+              int64_t y_stride, int64_t outs, bool add) {
+  for_count_of_rows(rows, [&]<int kRows>(std::integral_constant<int, kRows>) {
+    few_rows_of<E, kRows>(x, x_stride, w, w_stride, in, bias, y, y_stride, outs, add);
+  });
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include "kernels/attention_backward.h"
 #include "kernels/attention_forward.h"
 #include "kernels/few_rows_impl.h"
+#include "kernels/int8_impl.h"
+#include "kernels/nf4_impl.h"
 #include "kernels/passes_impl.h"
 
 namespace moelora::kernels {
@@ -32,12 +34,19 @@ constexpr Passes<E> make_passes() {
       .attention_padded_size = Backward::padded,
       .attention_padded_rows = Backward::padded_rows,
       .few_rows = few_rows<E>,
+      .nf4_dequantize = nf4_dequantize<E>,
       .narrow = narrow<E>,
   };
 }
 
+template <class E>
+constexpr Int8Passes<E> make_int8_passes() {
+  return {.quantize_rows = quantize_rows<E>, .scale_sums = scale_sums<E>};
+}
+
 constexpr PassSet make_pass_set() {
-  return {make_passes<float>(), make_passes<Bf16>(), make_passes<double>()};
+  return {make_passes<float>(),      make_passes<Bf16>(),      make_passes<double>(),
+          make_int8_passes<float>(), make_int8_passes<Bf16>(), int8_few_rows};
 }
 
 }  // namespace

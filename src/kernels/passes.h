@@ -116,14 +116,33 @@ struct Passes {
   void (*few_rows)(const E* x, int64_t x_stride, int64_t rows, const E* w, int64_t w_stride, int64_t in, const E* bias,
                    E* y, int64_t y_stride, int64_t outs, bool add);
 
+  /// `count` numbers of codes (nf4.h) from the beginning of a block on; scales, one a block.
+  void (*nf4_dequantize)(const uint8_t* codes, const float* scales, E* out, int64_t count);
+
   /// y[i] = E(x[i]) for a block of rows, x with its own stride.
   void (*narrow)(const C* x, int64_t x_stride, E* y, int64_t y_stride, int64_t rows, int64_t width);
+};
+
+/// Passes around products of int8 (int8.h).
+template <class E>
+struct Int8Passes {
+  /// Each row of x, times column_scales where given, as whole numbers q [rows, width] times scales [rows].
+  void (*quantize_rows)(const E* x, int64_t x_stride, const float* column_scales, int8_t* q, float* scales,
+                        int64_t rows, int64_t width);
+  /// y = sums [rows, width] * row_scales * column_scales (1 where null) + bias (0 where null), or y += that.
+  void (*scale_sums)(const int32_t* sums, const float* row_scales, const float* column_scales, const E* bias, E* y,
+                     int64_t y_stride, int64_t rows, int64_t width, bool add);
 };
 
 struct PassSet {
   Passes<float> f32;
   Passes<Bf16> bf16;
   Passes<double> f64;
+  Int8Passes<float> int8_f32;
+  Int8Passes<Bf16> int8_bf16;
+  /// sums [rows, outs] = x w^T; rows <= 8, x [rows, in], w [outs, in], w_sums [outs] the sums of w's rows.
+  void (*int8_few_rows)(const int8_t* x, int64_t rows, const int8_t* w, const int32_t* w_sums, int64_t in,
+                        int32_t* sums, int64_t sums_stride, int64_t outs);
 };
 
 extern const PassSet kPassesDefault;
@@ -149,6 +168,17 @@ inline const Passes<Bf16>& passes_for<Bf16>() {
 template <>
 inline const Passes<double>& passes_for<double>() {
   return passes().f64;
+}
+
+template <class E>
+const Int8Passes<E>& int8_passes_for();
+template <>
+inline const Int8Passes<float>& int8_passes_for<float>() {
+  return passes().int8_f32;
+}
+template <>
+inline const Int8Passes<Bf16>& int8_passes_for<Bf16>() {
+  return passes().int8_bf16;
 }
 
 }  // namespace moelora::kernels

@@ -1,5 +1,5 @@
 // How a base model's linear is stored and multiplied: one axis of variety, apart from who adapts it (nn/projection.h).
-// Plain f32/bf16 weights here; pre-packed, int8 and 4-bit forms are further subclasses, and nothing else changes for
+// Plain f32/bf16 weights here; int8_linear.h and nf4_linear.h are the forms of fewer bits, and nothing else changes for
 // them.
 #pragma once
 
@@ -31,6 +31,9 @@ class BaseLinear {
   /// The bias [out], or undefined.
   virtual at::Tensor bias() const = 0;
 
+  /// What the weight takes in memory.
+  virtual int64_t weight_bytes() const = 0;
+
   /// Weights that training changes; empty for a frozen base.
   virtual std::vector<WeightPtr> trainable_weights() const { return {}; }
 };
@@ -47,6 +50,7 @@ class PlainLinear : public BaseLinear {
   void accumulate_input_gradient(const at::Tensor& dy, at::Tensor& dx) const override;
   at::Tensor dense_weight() const override { return weight_->get(); }
   at::Tensor bias() const override { return bias_ ? bias_->get() : at::Tensor(); }
+  int64_t weight_bytes() const override { return static_cast<int64_t>(weight_->stored().nbytes()); }
   std::vector<WeightPtr> trainable_weights() const override;
 
  private:

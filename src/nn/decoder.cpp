@@ -12,7 +12,9 @@
 
 #include "core/error.h"
 #include "kernels/few_rows.h"
+#include "nn/int8_linear.h"
 #include "nn/layer_linears.h"
+#include "nn/nf4_linear.h"
 #include "nn/recompute.h"
 
 namespace moelora::nn {
@@ -21,11 +23,12 @@ namespace {
 /// Takes weights by name and keeps the list of all of them.
 class Loader {
  public:
-  Loader(const ModelConfig& config, WeightSource& source, at::ScalarType dtype, std::vector<WeightPtr>& all)
-      : config_(config), source_(source), dtype_(dtype), all_(all) {}
+  Loader(const ModelConfig& config, WeightSource& source, at::ScalarType dtype, LinearForm form,
+         std::vector<WeightPtr>& all)
+      : config_(config), source_(source), dtype_(dtype), form_(form), all_(all) {}
 
   WeightPtr weight(const std::string& name, const std::vector<int64_t>& shape) {
-    all_.push_back(std::make_shared<Weight>(name, source_.load(stored_name(config_, source_, name), shape, dtype_)));
+    all_.push_back(std::make_shared<Weight>(name, load(name, shape)));
     return all_.back();
   }
 
@@ -37,17 +40,38 @@ class Loader {
   std::unique_ptr<Projection> group(const std::vector<LinearShape>& shapes) {
     std::vector<Member> members;
     for (const LinearShape& shape : shapes) {
-      const WeightPtr w = weight(shape.path + ".weight", {shape.out, shape.in});
-      const WeightPtr b = shape.bias ? weight(shape.path + ".bias", {shape.out}) : nullptr;
-      members.push_back({shape.path, std::make_shared<PlainLinear>(w, b)});
+      members.push_back({shape.path, linear(shape)});
     }
     return std::make_unique<BaseProjection>(std::move(members));
   }
 
  private:
+  at::Tensor load(const std::string& name, const std::vector<int64_t>& shape) {
+    return source_.load(stored_name(config_, source_, name), shape, dtype_);
+  }
+
+  std::shared_ptr<BaseLinear> linear(const LinearShape& shape) {
+    const std::string name = shape.path + ".weight";
+    if (form_ == LinearForm::kPlain) {
+      const WeightPtr w = weight(name, {shape.out, shape.in});
+      return std::make_shared<PlainLinear>(w, shape.bias ? weight(shape.path + ".bias", {shape.out}) : nullptr);
+    }
+    const at::Tensor dense = load(name, {shape.out, shape.in});
+    const at::Tensor bias = shape.bias ? weight(shape.path + ".bias", {shape.out})->get() : at::Tensor();
+    std::shared_ptr<BaseLinear> linear;
+    if (form_ == LinearForm::kInt8) {
+      linear = std::make_shared<Int8Linear>(name, dense, bias);
+    } else {
+      linear = std::make_shared<Nf4Linear>(kernels::quantize_nf4(dense, name), bias, dtype_);
+    }
+    source_.forget(stored_name(config_, source_, name));
+    return linear;
+  }
+
   const ModelConfig& config_;
   WeightSource& source_;
   at::ScalarType dtype_;
+  LinearForm form_;
   std::vector<WeightPtr>& all_;
 };
 
@@ -109,10 +133,10 @@ std::string stored_name(const ModelConfig& config, const WeightSource& source, c
   return name;
 }
 
-Decoder::Decoder(ModelConfig config, WeightSource& source, at::ScalarType dtype)
+Decoder::Decoder(ModelConfig config, WeightSource& source, at::ScalarType dtype, LinearForm form)
     : config_(std::move(config)), dtype_(dtype), rope_(config_.rope, config_.head_dim) {
   if (config_.local_rope) local_rope_.emplace(*config_.local_rope, config_.head_dim);
-  Loader loader(config_, source, dtype, weights_);
+  Loader loader(config_, source, dtype, form, weights_);
   embedding_ = loader.weight(config_.names.embedding + ".weight", {config_.vocab_size, config_.hidden_size});
   for (int64_t i = 0; i < config_.layers; ++i) layers_.push_back(load_layer(config_, i, loader));
   final_norm_ = loader.norm("", config_.names.final_norm, config_.hidden_size);

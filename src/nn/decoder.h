@@ -12,6 +12,7 @@
 
 #include "nn/attention_state.h"
 #include "nn/decoder_layer.h"
+#include "nn/linear_form.h"
 #include "nn/model_config.h"
 #include "nn/rope_table.h"
 #include "nn/weight_source.h"
@@ -37,8 +38,10 @@ std::string stored_name(const ModelConfig& config, const WeightSource& source, c
 
 class Decoder {
  public:
-  /// Takes every weight from `source` in `dtype` (kFloat, kBFloat16; kDouble in tests).
-  Decoder(ModelConfig config, WeightSource& source, at::ScalarType dtype);
+  /// Takes every weight from `source` in `dtype` (kFloat, kBFloat16; kDouble in tests), and keeps the layers' linears
+  /// in `form`: another than kPlain is quantised tensor by tensor, without all of them in memory at once, and can't be
+  /// trained.
+  Decoder(ModelConfig config, WeightSource& source, at::ScalarType dtype, LinearForm form = LinearForm::kPlain);
 
   /// Hidden rows after the last norm, [T, hidden_size], or [K, hidden_size] of the wanted ones. Throws Error (kLimit)
   /// on a position beyond the model's context and Error (kData) on a token id outside the vocabulary.
@@ -59,7 +62,8 @@ class Decoder {
   /// Every projection of every layer, in order; a visitor may wrap it in place.
   void for_each_projection(const std::function<void(std::unique_ptr<Projection>&)>& visit);
 
-  /// Every weight once, by its Hugging Face name, in file order.
+  /// Every weight that is kept as the files have it, once, by its Hugging Face name, in file order: all but quantised
+  /// linears.
   const std::vector<WeightPtr>& weights() const { return weights_; }
 
   /// method: full. Every weight becomes a float32 master that requires a gradient.

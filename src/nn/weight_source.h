@@ -19,6 +19,9 @@ class WeightSource {
   /// is already that and the alignment allows, it is a view of the mapped file: never write to it. Throws Error(kModel)
   /// naming file and tensor where it is missing or of another shape.
   virtual at::Tensor load(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype) = 0;
+
+  /// Says that the tensor won't be read again soon: what it takes in memory beside the file may go.
+  virtual void forget(const std::string&) {}
 };
 
 }  // namespace moelora::nn

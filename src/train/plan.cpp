@@ -88,7 +88,12 @@ Plan plan_model(const config::RunConfig& config, const nn::ModelConfig& shape, i
   plan.base_parameters = base_parameter_count(shape);
   plan.trained_parameters = full ? plan.base_parameters : adapter_parameter_count(adapter, shape, tasks);
   const int64_t bytes = compute_dtype(config.train.dtype) == at::kFloat ? 4 : 2;
-  plan.weight_bytes = plan.base_parameters * bytes;
+  plan.weight_bytes = (plan.base_parameters - linear_parameters(shape)) * bytes;
+  for (int64_t layer = 0; layer < shape.layers; ++layer) {
+    for (const nn::LinearShape& linear : nn::layer_linears(shape, layer).all()) {
+      plan.weight_bytes += nn::linear_bytes(linear_form(config.quantization), linear.out, linear.in, bytes);
+    }
+  }
   plan.optimizer_bytes = plan.trained_parameters * 4 * 4;
   // Kept for backward, a row and layer: norms' inputs and outputs, q, k, v before and after rotation, attention's
   // result, the MLP's gate, up and product.

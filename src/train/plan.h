@@ -11,7 +11,7 @@ namespace moelora::train {
 struct Plan {
   int64_t base_parameters = 0;
   int64_t trained_parameters = 0;
-  int64_t weight_bytes = 0;      // the frozen base in the compute dtype
+  int64_t weight_bytes = 0;      // the base: in the compute dtype, its linears as they are quantised
   int64_t optimizer_bytes = 0;   // masters, gradients and both moments, float32
   int64_t activation_bytes = 0;  // what one micro-batch of train.tokens_per_batch keeps for backward
   int64_t steps = 0;

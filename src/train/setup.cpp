@@ -101,6 +101,18 @@ at::ScalarType compute_dtype(config::DType dtype) {
   return cpu_features().has_bf16() ? at::kBFloat16 : at::kFloat;
 }
 
+nn::LinearForm linear_form(config::Quantization quantization) {
+  switch (quantization) {
+    case config::Quantization::kNone:
+      break;
+    case config::Quantization::kInt8:
+      return nn::LinearForm::kInt8;
+    case config::Quantization::kNf4:
+      return nn::LinearForm::kNf4;
+  }
+  return nn::LinearForm::kPlain;
+}
+
 LoadedBase load_base(const BaseFiles& base, const config::RunConfig& config) {
   const at::ScalarType dtype = compute_dtype(config.train.dtype);
   if (config.random_init) {
@@ -108,7 +120,8 @@ LoadedBase load_base(const BaseFiles& base, const config::RunConfig& config) {
     return {std::make_unique<nn::Decoder>(base.shape, weights, dtype), "random:" + std::to_string(config.train.seed)};
   }
   const auto files = io::HfModel::open(base.dir);
-  return {std::make_unique<nn::Decoder>(base.shape, *files, dtype), files->model_hash()};
+  return {std::make_unique<nn::Decoder>(base.shape, *files, dtype, linear_form(config.quantization)),
+          files->model_hash()};
 }
 
 nlohmann::json Identity::to_json() const {

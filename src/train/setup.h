@@ -15,6 +15,7 @@
 #include "data/dataset.h"
 #include "data/encode.h"
 #include "data/prompt.h"
+#include "nn/linear_form.h"
 #include "nn/model_config.h"
 
 namespace moelora::train {
@@ -37,6 +38,9 @@ std::shared_ptr<data::PromptRenderer> make_renderer(const BaseFiles& base, const
 
 /// float32 or bfloat16; auto is bfloat16 where the CPU has its instructions.
 at::ScalarType compute_dtype(config::DType dtype);
+
+/// The form that linears of a base are kept in.
+nn::LinearForm linear_form(config::Quantization quantization);
 
 /// The base's weights from its files or, with `random_init`, from the seed; and the identity of what was loaded.
 struct LoadedBase {

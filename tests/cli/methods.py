@@ -148,6 +148,31 @@ def require_resumes(place, name, **adapter):
     require(weights(place.path / again) == weights(place.path / name), f"{name}: stopped and resumed, the weights are the same, byte for byte")
 
 
+def check_quantized(place, _):
+    """A base in fewer bits: all a run can do with it, resumed to the bit, near what the whole base learns."""
+    whole = metrics(train(place, "whole"))[-1]["eval"]["mean"]["loss"]
+    for form in ("int8", "nf4"):
+        place.write_config({**config_of(place, form), "quantization": form}, f"{form}.yaml")
+        place.run_well("train", f"{form}.yaml", "--quiet")
+        loss = metrics(place.path / form)[-1]["eval"]["mean"]["loss"]
+        require(loss != whole and abs(loss - whole) < 0.3, f"{form}: the dev loss is {loss}, that of the whole base {whole}")
+        require(f"quantization: {form}" in (place.path / form / "config.yaml").read_text(), f"{form}: the run records its base's form")
+        place.run_well("eval", form, "--quiet")
+        place.run_well("generate", form, "--task", "echo", "--prompt", "test row 1: write")
+        place.run_well("export", form, "--to", f"{form}-peft")
+        place.write_config({**config_of(place, f"{form}-again"), "quantization": form}, f"{form}-again.yaml")
+        process = start(place, f"{form}-again")
+        wait_for_lines(place.path / f"{form}-again/metrics.jsonl", 2)
+        process.send_signal(signal.SIGTERM)
+        _, message = process.communicate(timeout=120)
+        require(process.returncode in (0, INTERRUPTED), f"{form}: stopped with {process.returncode}: {message}")
+        if process.returncode == INTERRUPTED:
+            place.run_well("train", f"{form}-again.yaml", "--quiet", "--resume")
+        require(weights(place.path / f"{form}-again") == weights(place.path / form), f"{form}: stopped and resumed, the weights are the same")
+    process = place.run("train", "nf4.yaml", "--quiet", "--output=full", "--adapter.method=full", "--adapter.dropout=0")
+    require(process.returncode == 3 and "can't train a quantised base" in process.stderr, f"full and nf4: {process.stderr}")
+
+
 def check_full(place, _):
     """method: full leaves a model directory that transformers reads."""
     import torch
@@ -189,4 +214,4 @@ def check_full_base(place, _):
 if __name__ == "__main__":
     run_checks(__doc__, {
         "moelora": check_moelora, "per_layer": check_per_layer, "lora": check_lora, "uniform": check_uniform, "molora": check_molora,
-        "task prompt": check_task_prompt, "made of runs": check_made_of_runs, "full": check_full, "base of full": check_full_base})
+        "task prompt": check_task_prompt, "made of runs": check_made_of_runs, "quantized": check_quantized, "full": check_full, "base of full": check_full_base})

@@ -82,6 +82,7 @@ RunConfig drawn(uint64_t seed) {
   }
   config.adapter.method = draw.choice<Method>();
   config.random_init = config.adapter.method == Method::kFull && draw.flag();
+  if (config.adapter.method != Method::kFull) config.quantization = draw.choice<Quantization>();
   config.adapter.experts = 1 + static_cast<int64_t>(draw.below(16));
   config.adapter.rank = config.adapter.experts * (1 + static_cast<int64_t>(draw.below(16)));
   config.adapter.alpha = draw.positive();

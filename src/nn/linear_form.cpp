@@ -1,0 +1,19 @@
+#include "nn/linear_form.h"
+
+namespace moelora::nn {
+
+int64_t linear_bytes(LinearForm form, int64_t out, int64_t in, int64_t dtype_bytes) {
+  switch (form) {
+    case LinearForm::kPlain:
+      break;
+    case LinearForm::kInt8:
+      return out * in + 8 * out;  // a scale and a sum of each channel
+    case LinearForm::kNf4: {
+      const int64_t blocks = (out * in + 63) / 64;
+      return (out * in + 1) / 2 + blocks + 4 * ((blocks + 255) / 256);
+    }
+  }
+  return out * in * dtype_bytes;
+}
+
+}  // namespace moelora::nn
