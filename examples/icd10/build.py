@@ -2,7 +2,7 @@
 """Builds the demo's data: eight tasks, and on demand the exercises that its base model is trained on.
 
     python3 examples/icd10/build.py --wheel WHEEL [--out DIR]              the tasks: DIR/<task>/{train,dev,test}.jsonl
-    python3 examples/icd10/build.py --wheel WHEEL --base DIR [--rows N]    the base's exercises: DIR/{exercises,text}/{train,dev}.jsonl
+    python3 examples/icd10/build.py --wheel WHEEL --base DIR [--rows N]    the base's exercises: DIR/<stage>/{exercises,text}/{train,dev}.jsonl
 
 WHEEL is simple_icd_10_cm-1.5.0-py3-none-any.whl, as `pip download --no-deps simple-icd-10-cm==1.5.0` leaves it.
 Standard library only, no network, and the same bytes every time. README.md says what is built and why.
@@ -88,12 +88,13 @@ def main():
     parser.add_argument("--wheel", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data")
     parser.add_argument("--base", type=Path, help="write the base's exercises here instead of the tasks")
-    parser.add_argument("--rows", type=int, default=base_exercises.ROWS, help="how many exercises to write")
+    parser.add_argument("--rows", type=int, help="how many exercises of each stage to write, instead of all")
     arguments = parser.parse_args()
     listing = tabular.read(arguments.wheel)
     if arguments.base:
-        for name, rows in base_exercises.build(listing, arguments.rows).items():
-            write(arguments.base / f"{name}.jsonl", rows)
+        for stage in base_exercises.STAGES:
+            for name, rows in base_exercises.build(listing, stage, arguments.rows).items():
+                write(arguments.base / stage / f"{name}.jsonl", rows)
         return
     for task, sets in build_tasks(listing).items():
         for where, rows in sets.items():
