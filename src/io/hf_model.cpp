@@ -189,6 +189,7 @@ at::Tensor HfModel::load(const std::string& name, const std::vector<int64_t>& sh
     const std::string where = files_.size() == 1 ? files_.front()->path() : dir_.string();
     refuse(where, "no tensor " + quote_name(name), "", "", did_you_mean(name, names_));
   }
+  if (const auto quantised = load_nf4(name, shape)) return kernels::dequantize(*quantised, dtype);
   const StoredTensor& stored = place.file->at(place.stored_name);
   if (stored.shape != shape) {
     refuse(tensor_place(place.file->path(), place.stored_name), "its shape doesn't fit config.json",

@@ -50,7 +50,12 @@ class HfModel : public nn::WeightSource {
   /// without it.
   bool contains(const std::string& name) const override;
   at::Tensor load(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype) override;
+  /// Throws Error(kModel) where its parts don't fit together.
+  std::optional<kernels::Nf4Weight> load_nf4(const std::string& name, const std::vector<int64_t>& shape) override;
   void forget(const std::string& name) override;
+
+  /// Whether the files hold the tensor in NF4, as bitsandbytes stores it; load() dequantises it.
+  bool is_nf4(const std::string& name) const;
 
   /// The mapped safetensors files: one model.safetensors, or the shards by name.
   const std::vector<std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }

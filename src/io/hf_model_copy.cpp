@@ -61,6 +61,13 @@ class Copier {
                                         .problem = "the model has no tensor " + quote_name(name),
                                         .expected = "a weight for every adapted linear"});
       }
+      if (source.is_nf4(name)) {
+        throw Error(ErrorKind::kModel, {.where = source.dir().string(),
+                                        .problem = "its weights are stored in 4 bits and can't take an adapter in",
+                                        .found = quote_name(name) + " in NF4",
+                                        .expected = "a base in 16 or 32 bits",
+                                        .hint = "export the adapter itself: --format peft"});
+      }
       changes_.emplace(*stored, &change);
     }
   }

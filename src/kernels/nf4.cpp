@@ -143,6 +143,11 @@ void with_dtype(at::ScalarType dtype, const F& f) {
 
 }  // namespace
 
+const at::Tensor& nf4_levels() {
+  static const at::Tensor levels = at::tensor(at::ArrayRef<float>(kNf4Levels), at::kFloat);
+  return levels;
+}
+
 int64_t Nf4Weight::bytes() const {
   int64_t total = 0;
   for (const at::Tensor* tensor : {&codes, &scales, &nested_scales}) {

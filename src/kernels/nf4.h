@@ -23,6 +23,9 @@ struct Nf4Weight {
   int64_t bytes() const;
 };
 
+/// The sixteen levels, ascending: [16] float32.
+const at::Tensor& nf4_levels();
+
 /// The nearest level of each number, scales quantised too. weight [out, in] float32 or bfloat16 on the CPU, contiguous.
 /// Throws Error (kModel), naming `name`, where a number isn't finite.
 Nf4Weight quantize_nf4(const at::Tensor& weight, const std::string& name);

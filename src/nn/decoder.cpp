@@ -56,8 +56,13 @@ class Loader {
       const WeightPtr w = weight(name, {shape.out, shape.in});
       return std::make_shared<PlainLinear>(w, shape.bias ? weight(shape.path + ".bias", {shape.out}) : nullptr);
     }
-    const at::Tensor dense = load(name, {shape.out, shape.in});
     const at::Tensor bias = shape.bias ? weight(shape.path + ".bias", {shape.out})->get() : at::Tensor();
+    if (form_ == LinearForm::kNf4) {
+      if (auto stored = source_.load_nf4(stored_name(config_, source_, name), {shape.out, shape.in})) {
+        return std::make_shared<Nf4Linear>(*std::move(stored), bias, dtype_);
+      }
+    }
+    const at::Tensor dense = load(name, {shape.out, shape.in});
     std::shared_ptr<BaseLinear> linear;
     if (form_ == LinearForm::kInt8) {
       linear = std::make_shared<Int8Linear>(name, dense, bias);

@@ -4,8 +4,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "kernels/nf4.h"
 
 namespace moelora::nn {
 
@@ -19,6 +22,11 @@ class WeightSource {
   /// is already that and the alignment allows, it is a view of the mapped file: never write to it. Throws Error(kModel)
   /// naming file and tensor where it is missing or of another shape.
   virtual at::Tensor load(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype) = 0;
+
+  /// The same where it is stored in NF4 already: its codes and scales, views where they can be. Nothing where it isn't.
+  virtual std::optional<kernels::Nf4Weight> load_nf4(const std::string&, const std::vector<int64_t>&) {
+    return std::nullopt;
+  }
 
   /// Says that the tensor won't be read again soon: what it takes in memory beside the file may go.
   virtual void forget(const std::string&) {}

@@ -1,5 +1,6 @@
 // Linears of fewer bits: their numbers against bitsandbytes', and a whole decoder of them against the plain one.
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
@@ -18,7 +19,7 @@ using testing::largest_difference;
 using testing::Oracle;
 using testing::relative_difference;
 
-class BitsAndBytes : public ::testing::TestWithParam<std::string> {};
+class BitsAndBytesForm : public ::testing::TestWithParam<std::string> {};
 
 /// What bitsandbytes stored.
 kernels::Nf4Weight stored(const Oracle& oracle) {
@@ -34,14 +35,14 @@ kernels::Nf4Weight stored(const Oracle& oracle) {
   return weight;
 }
 
-TEST_P(BitsAndBytes, ReadsItsFormBitForBit) {
+TEST_P(BitsAndBytesForm, ReadsItsFormBitForBit) {
   const Oracle oracle("nf4/" + GetParam() + ".safetensors");
   const kernels::Nf4Weight weight = stored(oracle);
   EXPECT_TRUE(kernels::dequantize(weight, at::kFloat).equal(oracle["float32"]));
   EXPECT_TRUE(kernels::dequantize(weight, at::kBFloat16).equal(oracle["bfloat16"]));
 }
 
-TEST_P(BitsAndBytes, MakesTheSameCodesAndScales) {
+TEST_P(BitsAndBytesForm, MakesTheSameCodesAndScales) {
   const Oracle oracle("nf4/" + GetParam() + ".safetensors");
   if (!oracle.contains("nested_scales")) GTEST_SKIP() << "our own scales are always quantised";
   const kernels::Nf4Weight theirs = stored(oracle), ours = kernels::quantize_nf4(oracle["weight"], "weight");
@@ -55,7 +56,20 @@ TEST_P(BitsAndBytes, MakesTheSameCodesAndScales) {
   EXPECT_LT(relative_difference(ours.nested_scales, theirs.nested_scales), 1e-6);
 }
 
-INSTANTIATE_TEST_SUITE_P(, BitsAndBytes, ::testing::Values("plain", "nested", "half", "odd_rows", "outliers"));
+INSTANTIATE_TEST_SUITE_P(, BitsAndBytesForm, ::testing::Values("plain", "nested", "half", "odd_rows", "outliers"));
+
+TEST(BitsAndBytes, AModelThatTransformersSavedGivesItsLogits) {
+  const at::NoGradGuard no_grad;
+  const Oracle oracle("nf4/model/logits.safetensors");
+  const auto model = io::HfModel::open(testing::fixtures_dir() + "/nf4/model");
+  const at::Tensor ids = oracle["ids"].flatten();
+  for (const LinearForm form : {LinearForm::kNf4, LinearForm::kPlain}) {  // as stored, and dequantised at load
+    const Decoder decoder(parse_model_config(model->config(), "config.json"), *model, at::kFloat, form);
+    PackedAttention attention({0, ids.numel()});
+    const at::Tensor hidden = decoder.forward({ids, at::arange(ids.numel(), at::kLong)}, attention, nullptr);
+    EXPECT_LT(largest_difference(decoder.logits(hidden), oracle["logits"]), 1e-4);
+  }
+}
 
 class QuantizedDecoder : public ::testing::TestWithParam<std::tuple<LinearForm, at::ScalarType>> {
  protected:
