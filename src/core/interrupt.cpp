@@ -38,6 +38,10 @@ int interrupt_signal() {
   return g_signal;
 }
 
+void clear_interrupt() {
+  g_signal = 0;
+}
+
 void throw_if_interrupted() {
   if (!interrupt_requested()) return;
   throw Error(

@@ -12,6 +12,9 @@ bool interrupt_requested();
 /// The signal that came first, or 0.
 int interrupt_signal();
 
+/// Forgets the signal that has come: it has been answered. (Of chat, where SIGINT stops an answer and not the program.)
+void clear_interrupt();
+
 /// Throws Error (kInterrupted) where a signal has come; for loops that have nothing to save.
 void throw_if_interrupted();
 
