@@ -52,10 +52,6 @@ std::string key_hint(const simdjson::dom::object& object) {
   return "";
 }
 
-bool has_keys(const simdjson::dom::object& object, const Format& format) {
-  return std::ranges::all_of(format.keys, [&](const std::string& key) { return !object[key].error(); });
-}
-
 bool only_text_and_common(const simdjson::dom::object& object, std::string_view group_key) {
   for (const auto field : object) {
     if (field.key == "text" || (!group_key.empty() && field.key == group_key)) continue;
@@ -68,12 +64,12 @@ bool only_text_and_common(const simdjson::dom::object& object, std::string_view 
 
 std::span<const Format> formats() {
   static const std::array<Format, 6> kFormats = {{
-      {"promptcblue", {"input", "target"}, read_promptcblue},
-      {"alpaca", {"instruction", "output"}, read_alpaca},
-      {"messages", {"messages"}, read_messages},
-      {"sharegpt", {"conversations"}, read_sharegpt},
-      {"completion", {"prompt", "completion"}, read_completion},
-      {"text", {"text"}, read_text},
+      {"promptcblue", {"input", "target"}, "target", read_promptcblue},
+      {"alpaca", {"instruction", "output"}, "output", read_alpaca},
+      {"messages", {"messages"}, "", read_messages},
+      {"sharegpt", {"conversations"}, "", read_sharegpt},
+      {"completion", {"prompt", "completion"}, "completion", read_completion},
+      {"text", {"text"}, "", read_text},
   }};
   return kFormats;
 }
@@ -88,11 +84,20 @@ const Format& format_by_name(std::string_view name, std::string_view where) {
                                    did_you_mean(name, names)});
 }
 
-const Format& detect_format(const simdjson::dom::object& object, std::string_view group_key, std::string_view where) {
+bool Format::fits(const simdjson::dom::object& object, Answers answers) const {
+  return std::ranges::all_of(keys, [&](const std::string& key) {
+    return (answers == Answers::kOptional && key == answer_key) || !object[key].error();
+  });
+}
+
+const Format& detect_format(const simdjson::dom::object& object, std::string_view group_key, Answers answers,
+                            std::string_view where) {
   std::vector<const Format*> fitting;
   bool text_with_more = false;
   for (const Format& format : formats()) {
-    if (!has_keys(object, format)) continue;
+    if (!format.fits(object, answers)) continue;
+    // Without their answers' keys these two look alike: an `input` beside an `instruction` is alpaca's.
+    if (format.name == "promptcblue" && !object["instruction"].error() && object["target"].error()) continue;
     if (format.name == "text" && !only_text_and_common(object, group_key)) {
       text_with_more = true;
       continue;

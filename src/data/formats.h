@@ -9,7 +9,8 @@
 //
 // Any of them may carry: a task label (`task`, `task_dataset` or `channel`, the first one present), `id` or
 // `sample_id`, `task_type`, `answer_choices` (list, or null), `license` or `licence`, and the configured group field.
-// Other keys are ignored. A format is added by one file in formats/ and one line in formats.cpp.
+// Other keys are ignored. Where answers are optional (prompts to generate from) target, output, completion and the
+// conversation's last turn may be missing. A format is added by one file in formats/ and one line in formats.cpp.
 #pragma once
 
 #include <simdjson.h>
@@ -30,11 +31,17 @@ struct RowProblem {
   std::string expected;
 };
 
+/// Whether rows must have an answer (to be learned, or compared with), or are prompts that may have one.
+enum class Answers { kRequired, kOptional };
+
 struct Format {
   std::string name;
   std::vector<std::string> keys;  // a row of the format has all of these
+  std::string answer_key;         // the one of them that may be missing where answers are optional; empty: none
   /// Fills messages and answer. Throws RowProblem.
-  void (*read)(const simdjson::dom::object& object, Row& row);
+  void (*read)(const simdjson::dom::object& object, Answers answers, Row& row);
+
+  bool fits(const simdjson::dom::object& object, Answers answers) const;
 };
 
 /// All formats, in the order above.
@@ -45,7 +52,8 @@ const Format& format_by_name(std::string_view name, std::string_view where);
 
 /// The one format whose keys the row has. Throws Error(kData), naming `where`, when none or several fit: nothing is
 /// guessed. `text` is detected only where every other key is one that any format may carry.
-const Format& detect_format(const simdjson::dom::object& object, std::string_view group_key, std::string_view where);
+const Format& detect_format(const simdjson::dom::object& object, std::string_view group_key, Answers answers,
+                            std::string_view where);
 
 /// The keys every format may carry: task label, id, group, task_type, answer_choices. Throws RowProblem.
 void read_common_fields(const simdjson::dom::object& object, std::string_view group_key, Row& row);

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "data/row_prompt.h"
 
 namespace moelora::data {
 namespace {
@@ -232,12 +233,9 @@ class Cutter {
 
 }  // namespace
 
-FittedPrompt fit_prompt(const PromptRenderer& renderer, const Row& row, const config::TaskConfig& task, int64_t limit,
-                        config::Overflow overflow) {
-  const std::string task_prompt = task.prompt.value_or("");
-  FittedPrompt fitted;
+std::vector<int32_t> row_prompt_ids(const PromptRenderer& renderer, const Row& row, std::string_view task_prompt) {
   try {
-    fitted.ids = renderer.prompt_ids(row.messages, task_prompt);
+    return renderer.prompt_ids(row.messages, task_prompt);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kData) throw;
     ErrorDetails details = error.details();
@@ -245,6 +243,12 @@ FittedPrompt fit_prompt(const PromptRenderer& renderer, const Row& row, const co
     details.where = row.where();
     throw Error(error.kind(), details);
   }
+}
+
+FittedPrompt fit_prompt(const PromptRenderer& renderer, const Row& row, const config::TaskConfig& task, int64_t limit,
+                        config::Overflow overflow) {
+  const std::string task_prompt = task.prompt.value_or("");
+  FittedPrompt fitted{.ids = row_prompt_ids(renderer, row, task_prompt)};
   fitted.tokens_before = static_cast<int64_t>(fitted.ids.size());
   if (fitted.tokens_before <= limit) return fitted;
 

@@ -105,17 +105,18 @@ class Reader {
     if (!element.is_object()) fail("the row has the wrong type", type_of(element), "a JSON object");
     simdjson::dom::object object = element.get_object().value_unsafe();
     if (options_.columns) object = renamed(object);
-    if (format_ == nullptr) format_ = &detect_format(object, options_.group_key, where_);
+    if (format_ == nullptr) format_ = &detect_format(object, options_.group_key, options_.answers, where_);
     for (const std::string& key : format_->keys) {
-      if (object[key].error()) {
+      if (object[key].error() && !(answers_optional() && key == format_->answer_key)) {
         fail("the key `" + key + "` of the file's format " + format_->name + " is missing", "", "one format a file");
       }
     }
     Row row;
     row.file = name_;
     row.line = records_.line();
-    format_->read(object, row);
-    if (row.answer.empty()) fail("the answer is empty", "", "text to learn");
+    format_->read(object, options_.answers, row);
+    if (answers_optional() && row.is_text()) fail("the row is a text without a prompt", "", "a prompt to answer");
+    if (row.answer.empty() && !answers_optional()) fail("the answer is empty", "", "text to learn");
     if (!row.is_text() && std::ranges::all_of(row.messages, [](const Message& m) { return m.content.empty(); })) {
       fail("the prompt is empty", "", "text to answer");
     }
@@ -123,6 +124,8 @@ class Reader {
     note_licence(object);
     return row;
   }
+
+  bool answers_optional() const { return options_.answers == Answers::kOptional; }
 
   void note_licence(const simdjson::dom::object& object) {
     for (const char* key : {"license", "licence"}) {

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "data/dataset_info.h"
+#include "data/formats.h"
 #include "data/row.h"
 
 namespace moelora::data {
@@ -19,6 +20,7 @@ struct RowFileOptions {
   std::optional<std::string> format;  // else detected from the first row's keys; all rows of a file have one format
   std::shared_ptr<const ColumnMap> columns;  // null: the rows' keys are the format's own
   std::string group_key;                     // empty: rows have no group
+  Answers answers = Answers::kRequired;      // kOptional: rows are prompts, and texts without prompt are malformed
   int64_t skip_bad = 0;                      // this many malformed rows are counted and skipped; one more is an error
   int64_t max_record_bytes = 64 << 20;
   int64_t max_depth = 64;

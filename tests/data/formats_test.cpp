@@ -204,6 +204,30 @@ TEST_F(Formats, AnUnknownFormatNamesTheNearest) {
   EXPECT_THAT(thrown([&] { read(qa("a", "b"), {.format = "promptblue"}); }), HasSubstr("did you mean `promptcblue`?"));
 }
 
+TEST_F(Formats, PromptsNeedNoAnswerWhereAnswersAreOptional) {
+  const RowFileOptions prompts{.answers = Answers::kOptional};
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {R"({"input": "q", "answer_choices": ["a"]})", "promptcblue"},
+      {R"({"prompt": "q"})", "completion"},
+      {R"({"prompt": "q", "completion": null})", "completion"},
+      {R"({"instruction": "q", "input": ""})", "alpaca"},
+      {R"({"messages": [{"role": "user", "content": "q"}]})", "messages"},
+      {R"({"conversations": [{"from": "human", "value": "q"}]})", "sharegpt"}};
+  for (const auto& [row, format] : rows) {
+    const RowFile file = read(row, prompts);
+    EXPECT_EQ(file.format, format);
+    EXPECT_THAT(turns(file.rows[0]), ElementsAre("user: q")) << row;
+    EXPECT_EQ(file.rows[0].answer, "");
+  }
+  EXPECT_EQ(read(R"({"prompt": "q", "completion": "a"})", prompts).rows[0].answer, "a");
+  const RowFile talk =
+      read(R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]})", prompts);
+  EXPECT_THAT(turns(talk.rows[0]), ElementsAre("user: q")) << "the last answer is the one to be written";
+  EXPECT_THAT(thrown([&] { read(R"({"text": "q"})", prompts); }), HasSubstr("without a prompt"));
+  EXPECT_THAT(thrown([&] { read(R"({"messages": [{"role": "system", "content": "q"}]})", prompts); }),
+              HasSubstr("no user message"));
+}
+
 TEST_F(Formats, AMissingGroupFieldIsAnError) {
   EXPECT_THAT(thrown([&] { read(qa("a", "b", R"("patient": 1)") + qa("c", "d"), {.group_key = "patient"}); }),
               AllOf(HasSubstr("rows.jsonl:2"), HasSubstr("`patient`")));

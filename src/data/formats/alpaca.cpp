@@ -5,7 +5,7 @@
 
 namespace moelora::data {
 
-void read_alpaca(const simdjson::dom::object& object, Row& row) {
+void read_alpaca(const simdjson::dom::object& object, Answers answers, Row& row) {
   std::string system = optional_string(object, "system");
   if (!system.empty()) row.messages.push_back({"system", std::move(system)});
 
@@ -27,7 +27,7 @@ void read_alpaca(const simdjson::dom::object& object, Row& row) {
   const std::string input = optional_string(object, "input");
   if (!input.empty()) prompt += (prompt.empty() ? "" : "\n") + input;
   row.messages.push_back({"user", std::move(prompt)});
-  row.answer = require_string(object, "output");
+  row.answer = read_answer(object, "output", answers);
 }
 
 }  // namespace moelora::data

@@ -4,9 +4,9 @@
 
 namespace moelora::data {
 
-void read_completion(const simdjson::dom::object& object, Row& row) {
+void read_completion(const simdjson::dom::object& object, Answers answers, Row& row) {
   row.messages.push_back({"user", require_string(object, "prompt")});
-  row.answer = require_string(object, "completion");
+  row.answer = read_answer(object, "completion", answers);
 }
 
 }  // namespace moelora::data

@@ -75,14 +75,19 @@ object as_object(const element& element, const std::string& place) {
   return element.get_object().value_unsafe();
 }
 
-void split_answer(std::string_view place, Row& row) {
+std::string read_answer(const object& object, std::string_view key, Answers answers) {
+  return answers == Answers::kOptional ? optional_string(object, key) : require_string(object, key);
+}
+
+void split_answer(std::string_view place, Answers answers, Row& row) {
   const std::string field = quoted_key(place);
   if (row.messages.empty()) throw RowProblem{field + " is empty", "", "a user message and the assistant's answer"};
-  if (row.messages.back().role != "assistant") {
+  if (row.messages.back().role == "assistant") {
+    row.answer = std::move(row.messages.back().content);
+    row.messages.pop_back();
+  } else if (answers == Answers::kRequired) {
     throw RowProblem{field + " doesn't end with the assistant's answer", "`" + row.messages.back().role + "` last", ""};
   }
-  row.answer = std::move(row.messages.back().content);
-  row.messages.pop_back();
   for (const Message& message : row.messages) {
     if (message.role == "user") return;
   }

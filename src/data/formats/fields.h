@@ -33,8 +33,11 @@ simdjson::dom::array require_array(const simdjson::dom::object& object, std::str
 /// Throws RowProblem where an element isn't an object; `place` is "messages[2]", say.
 simdjson::dom::object as_object(const simdjson::dom::element& element, const std::string& place);
 
-/// Takes the last assistant message as the answer. Throws RowProblem where the conversation doesn't end with one or has
-/// nothing before it; `place` names the field.
-void split_answer(std::string_view place, Row& row);
+/// The answer under `key`; empty for a missing key or null where answers are optional, else as require_string.
+std::string read_answer(const simdjson::dom::object& object, std::string_view key, Answers answers);
+
+/// Takes the last assistant message as the answer. Throws RowProblem where the conversation doesn't end with one
+/// (unless answers are optional) or has nothing before it; `place` names the field.
+void split_answer(std::string_view place, Answers answers, Row& row);
 
 }  // namespace moelora::data

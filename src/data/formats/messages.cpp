@@ -30,7 +30,7 @@ std::string content_of(const simdjson::dom::object& message, const std::string& 
 
 }  // namespace
 
-void read_messages(const simdjson::dom::object& object, Row& row) {
+void read_messages(const simdjson::dom::object& object, Answers answers, Row& row) {
   int64_t index = 0;
   for (const simdjson::dom::element element : require_array(object, "messages")) {
     const std::string place = "`messages`[" + std::to_string(index++) + "]";
@@ -47,7 +47,7 @@ void read_messages(const simdjson::dom::object& object, Row& row) {
     }
     row.messages.push_back({std::move(role), content_of(message, place)});
   }
-  split_answer("messages", row);
+  split_answer("messages", answers, row);
 }
 
 }  // namespace moelora::data

@@ -5,9 +5,9 @@
 
 namespace moelora::data {
 
-void read_promptcblue(const simdjson::dom::object& object, Row& row) {
+void read_promptcblue(const simdjson::dom::object& object, Answers answers, Row& row) {
   row.messages.push_back({"user", require_string(object, "input")});
-  row.answer = require_string(object, "target");
+  row.answer = read_answer(object, "target", answers);
 }
 
 }  // namespace moelora::data

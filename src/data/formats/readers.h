@@ -5,11 +5,11 @@
 
 namespace moelora::data {
 
-void read_promptcblue(const simdjson::dom::object& object, Row& row);
-void read_alpaca(const simdjson::dom::object& object, Row& row);
-void read_messages(const simdjson::dom::object& object, Row& row);
-void read_sharegpt(const simdjson::dom::object& object, Row& row);
-void read_completion(const simdjson::dom::object& object, Row& row);
-void read_text(const simdjson::dom::object& object, Row& row);
+void read_promptcblue(const simdjson::dom::object& object, Answers answers, Row& row);
+void read_alpaca(const simdjson::dom::object& object, Answers answers, Row& row);
+void read_messages(const simdjson::dom::object& object, Answers answers, Row& row);
+void read_sharegpt(const simdjson::dom::object& object, Answers answers, Row& row);
+void read_completion(const simdjson::dom::object& object, Answers answers, Row& row);
+void read_text(const simdjson::dom::object& object, Answers answers, Row& row);
 
 }  // namespace moelora::data

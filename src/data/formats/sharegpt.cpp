@@ -15,7 +15,7 @@ std::string role_of(const std::string& speaker, const std::string& place) {
 
 }  // namespace
 
-void read_sharegpt(const simdjson::dom::object& object, Row& row) {
+void read_sharegpt(const simdjson::dom::object& object, Answers answers, Row& row) {
   std::string system = optional_string(object, "system");
   if (!system.empty()) row.messages.push_back({"system", std::move(system)});
   int64_t index = 0;
@@ -24,7 +24,7 @@ void read_sharegpt(const simdjson::dom::object& object, Row& row) {
     const simdjson::dom::object turn = as_object(element, place);
     row.messages.push_back({role_of(require_string(turn, "from"), place), require_string(turn, "value")});
   }
-  split_answer("conversations", row);
+  split_answer("conversations", answers, row);
 }
 
 }  // namespace moelora::data

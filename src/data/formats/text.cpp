@@ -4,7 +4,7 @@
 
 namespace moelora::data {
 
-void read_text(const simdjson::dom::object& object, Row& row) {
+void read_text(const simdjson::dom::object& object, Answers, Row& row) {
   row.answer = require_string(object, "text");
 }
 
