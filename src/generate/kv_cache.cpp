@@ -10,25 +10,42 @@ namespace moelora::generate {
 SequenceCache::SequenceCache(const nn::ModelConfig& config, int64_t capacity)
     : capacity_(capacity), lengths_(config.layers, 0) {}
 
-void SequenceCache::append(int64_t layer, const at::Tensor& k, const at::Tensor& v) {
-  const int64_t length = lengths_.at(layer), rows = k.size(0);
-  if (length + rows > capacity_) {
+void SequenceCache::make_room(int64_t length, const at::Tensor& like) {
+  if (length > capacity_) {
     throw Error(ErrorKind::kInternal, {.where = "key/value cache",
                                        .problem = "more positions than it has room for",
-                                       .found = std::to_string(length + rows),
+                                       .found = std::to_string(length),
                                        .expected = "at most " + std::to_string(capacity_)});
   }
-  if (keys_.empty()) {
-    const int64_t layers = static_cast<int64_t>(lengths_.size());
-    const at::Tensor storage = at::empty({layers, 2, capacity_, k.size(1), k.size(2)}, k.options());
-    for (int64_t i = 0; i < layers; ++i) {
-      keys_.push_back(storage.select(0, i).select(0, 0));
-      values_.push_back(storage.select(0, i).select(0, 1));
-    }
-  }
-  keys_[layer].narrow(0, length, rows).copy_(k);
-  values_[layer].narrow(0, length, rows).copy_(v);
+  if (storage_.defined()) return;
+  const int64_t layers = static_cast<int64_t>(lengths_.size());
+  storage_ = at::empty({layers, 2, capacity_, like.size(-2), like.size(-1)}, like.options());
+}
+
+void SequenceCache::append(int64_t layer, const at::Tensor& k, const at::Tensor& v) {
+  const int64_t length = lengths_.at(layer), rows = k.size(0);
+  make_room(length + rows, k);
+  const at::Tensor to = storage_.select(0, layer).narrow(1, length, rows);
+  to.select(0, 0).copy_(k);
+  to.select(0, 1).copy_(v);
   lengths_[layer] += rows;
+}
+
+at::Tensor SequenceCache::copy(int64_t begin, int64_t n) const {
+  if (begin < 0 || begin + n > length()) {
+    throw Error(ErrorKind::kInternal, {.where = "key/value cache",
+                                       .problem = "positions that aren't held yet",
+                                       .found = std::to_string(begin + n),
+                                       .expected = "at most " + std::to_string(length())});
+  }
+  return storage_.narrow(2, begin, n).clone(at::MemoryFormat::Contiguous);
+}
+
+void SequenceCache::append_copy(const at::Tensor& copy) {
+  const int64_t begin = length(), n = copy.size(2);
+  make_room(begin + n, copy);
+  storage_.narrow(2, begin, n).copy_(copy);
+  for (int64_t& length : lengths_) length += n;
 }
 
 CachedAttention::CachedAttention(std::vector<SequenceCache*> caches, std::vector<int64_t> cu_seqlens)

@@ -21,16 +21,28 @@ class SequenceCache {
   void append(int64_t layer, const at::Tensor& k, const at::Tensor& v);
 
   /// All positions of a layer so far, [length, kv_heads, head_dim]; views.
-  at::Tensor keys(int64_t layer) const { return keys_.at(layer).narrow(0, 0, lengths_[layer]); }
-  at::Tensor values(int64_t layer) const { return values_.at(layer).narrow(0, 0, lengths_[layer]); }
+  at::Tensor keys(int64_t layer) const { return layer_of(layer, 0); }
+  at::Tensor values(int64_t layer) const { return layer_of(layer, 1); }
+
+  /// A copy of positions [begin, begin + n), which every layer holds: [layers, 2 (keys, values), n, kv_heads,
+  /// head_dim].
+  at::Tensor copy(int64_t begin, int64_t n) const;
+  /// Appends such a copy to every layer's.
+  void append_copy(const at::Tensor& copy);
 
   int64_t capacity() const { return capacity_; }
+  /// Positions that every layer holds: between two steps, all of them.
+  int64_t length() const { return lengths_.back(); }
 
  private:
+  at::Tensor layer_of(int64_t layer, int64_t half) const {
+    return storage_.select(0, layer).select(0, half).narrow(0, 0, lengths_.at(layer));
+  }
+  void make_room(int64_t length, const at::Tensor& like);
+
   int64_t capacity_;
   std::vector<int64_t> lengths_;  // [layers]
-  // A layer's [capacity, kv_heads, head_dim], parts of one block that the first append makes.
-  std::vector<at::Tensor> keys_, values_;
+  at::Tensor storage_;            // [layers, 2, capacity, kv_heads, head_dim], made by the first append
 };
 
 /// One step's sequences over their caches: new rows are appended to the cache, then see all of it that is causal.

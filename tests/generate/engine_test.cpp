@@ -132,7 +132,7 @@ TEST_F(MixedTasks, ADrawIsNamedByRequestAndStepWhateverTheBatch) {
   std::vector<Request> requests = mixed_requests();
   Written expected;
   for (Request& one : requests) {
-    one.sampling = {.temperature = 1, .top_k = 50, .top_p = 0.95, .seed = 3};
+    one.sampling = {.temperature = 1, .top_k = 50, .top_p = 0.95, .min_p = 0.001, .repetition_penalty = 1.2, .seed = 3};
     expected[one.id] = continue_without_cache(model(), one);
   }
   EXPECT_EQ(run(model(), {.batch_size = 1}, requests), expected);
@@ -159,8 +159,10 @@ TEST_F(MixedTasks, ARowEndsAtItsFirstStopTokenWhichIsNotPartOfIt) {
   for (size_t place = 0; place < tokens.size(); ++place) {
     const size_t first = std::find(tokens.begin(), tokens.end(), tokens[place]) - tokens.begin();
     std::vector<int32_t> streamed;
-    Engine engine(model(), {.stop_ids = {tokens[place], 1 << 20},
-                            .on_token = [&](int64_t, int32_t token) { streamed.push_back(token); }});
+    Engine engine(model(), {.stop_ids = {tokens[place], 1 << 20}, .on_token = [&](int64_t, int32_t token) {
+                              streamed.push_back(token);
+                              return true;
+                            }});
     engine.run_all({request}, [&](const Completion& one) {
       EXPECT_TRUE(one.stopped);
       EXPECT_EQ(one.tokens, std::vector<int32_t>(tokens.begin(), tokens.begin() + static_cast<int64_t>(first)));
@@ -248,6 +250,30 @@ TEST_F(MixedTasks, ARefusedRequestLeavesEverythingAsItWas) {
   engine.submit(good);  // the id is free again
 }
 
+TEST_F(MixedTasks, RepetitionsArePenalisedWhereTheBestIsTakenToo) {
+  Request request = mixed_requests()[9];
+  request.max_new_tokens = 30;
+  const std::vector<int32_t> before = continue_without_cache(model(), request);
+  request.sampling.repetition_penalty = 5;
+  const std::vector<int32_t> expected = continue_without_cache(model(), request);
+  EXPECT_EQ(run(model(), {}, {request}).at(request.id), expected);
+  EXPECT_NE(expected, before);
+}
+
+TEST_F(MixedTasks, AFullQueueIsAnErrorOfItsOwnAndLosesNothing) {
+  Engine engine(model(), {.batch_size = 1, .most_waiting = 2});
+  std::vector<Request> requests = mixed_requests();
+  engine.submit(requests[0]);
+  engine.submit(requests[1]);
+  EXPECT_THROW(engine.submit(requests[2]), QueueFull);
+  Written written;
+  collect(engine.step(), &written);
+  engine.submit(requests[2]);  // the first has joined
+  while (!engine.idle()) collect(engine.step(), &written);
+  EXPECT_EQ(written.size(), 3u);
+  EXPECT_EQ(run(model(), {.batch_size = 2, .most_waiting = 1}, requests), alone());
+}
+
 TEST(Engine, RefusesImpossibleBatches) {
   const adapters::Model model = base_model("qwen3");
   for (const auto& [batch_size, tokens_per_step, cache_tokens] :
@@ -298,6 +324,7 @@ TEST(EngineDeathTest, RunAllStopsAtASignal) {
     int64_t tokens = 0;
     Engine engine(model, {.on_token = [&](int64_t, int32_t) {
                     if (++tokens == 3) std::raise(SIGTERM);
+                    return true;
                   }});
     try {
       engine.run_all({{.id = 1, .prompt = {5, 6}, .max_new_tokens = 100}}, [](const Completion&) {});

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
 
+#include <algorithm>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -70,21 +73,34 @@ inline std::vector<int32_t> made_prompt(int64_t length, uint64_t name) {
   return ids;
 }
 
-/// Each token chosen from a forward of the whole sequence alone: no cache, no batch, no engine.
-inline std::vector<int32_t> continue_without_cache(const adapters::Model& model, const Request& request) {
+/// Logits of every position's next token, [n, vocabulary] float32, of a sequence alone: no cache, no batch,
+/// no engine.
+inline at::Tensor logits_alone(const adapters::Model& model, const std::vector<int64_t>& ids, int64_t task) {
   const at::NoGradGuard no_grad;
-  std::vector<int64_t> ids(request.prompt.begin(), request.prompt.end()), positions;
-  for (size_t i = 0; i < ids.size(); ++i) positions.push_back(static_cast<int64_t>(i));
+  const std::vector<int64_t> cu_seqlens = {0, std::ssize(ids)}, tasks = {task};
+  const auto rows = model.rows({.cu_seqlens = cu_seqlens, .tasks = tasks});
+  nn::PackedAttention attention(cu_seqlens);
+  return model.decoder->logits(
+      model.decoder->forward({at::tensor(ids), at::arange(std::ssize(ids), at::kLong)}, attention, rows.get()));
+}
+
+/// Each token chosen from a forward of the whole sequence alone. `gaps`: of each, how far the best logit is above the
+/// second.
+inline std::vector<int32_t> continue_without_cache(const adapters::Model& model, const Request& request,
+                                                   std::vector<float>* gaps = nullptr) {
+  std::vector<int64_t> ids(request.prompt.begin(), request.prompt.end());
   std::vector<int32_t> written;
   while (std::ssize(written) < request.max_new_tokens) {
-    const std::vector<int64_t> cu_seqlens = {0, std::ssize(ids)}, tasks = {request.task};
-    const auto rows = model.rows({.cu_seqlens = cu_seqlens, .tasks = tasks});
-    nn::PackedAttention attention(cu_seqlens);
-    const at::Tensor hidden = model.decoder->forward({at::tensor(ids), at::tensor(positions)}, attention, rows.get());
-    const at::Tensor logits = model.decoder->logits(hidden.narrow(0, hidden.size(0) - 1, 1));
-    const std::span<const float> row(logits.const_data_ptr<float>(), logits.numel());
+    const at::Tensor last = logits_alone(model, ids, request.task)[std::ssize(ids) - 1].clone();
+    const std::span<float> row(last.data_ptr<float>(), last.numel());
+    if (gaps) {
+      std::vector<float> sorted(row.begin(), row.end());
+      std::ranges::partial_sort(sorted, sorted.begin() + 2, std::greater());
+      gaps->push_back(sorted[0] - sorted[1]);
+    }
+    const std::set<int32_t> seen(ids.begin(), ids.end());
+    penalise_repetitions(row, std::vector<int32_t>(seen.begin(), seen.end()), request.sampling.repetition_penalty);
     written.push_back(choose_token(row, request.sampling, request.id, std::ssize(written)));
-    positions.push_back(std::ssize(ids));
     ids.push_back(written.back());
   }
   return written;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "support/fixture.h"
 
 namespace moelora::generate {
 namespace {
@@ -54,8 +55,8 @@ TEST(ChooseToken, DrawsFromTheSoftmaxAtEachTemperature) {
   }
 }
 
-TEST(ChooseToken, TopKKeepsTheBestOfWhichTheLowerIdWinsATie) {
-  EXPECT_EQ(tokens_of(draw({.temperature = 1, .top_k = 1})), (std::vector<int32_t>{2}));
+TEST(ChooseToken, TopKKeepsThoseNoWorseThanTheKth) {
+  EXPECT_EQ(tokens_of(draw({.temperature = 1, .top_k = 1})), (std::vector<int32_t>{2, 4})) << "equal ones, both";
   const auto counts = draw({.temperature = 1, .top_k = 3});
   EXPECT_EQ(tokens_of(counts), (std::vector<int32_t>{0, 2, 4}));
   EXPECT_LT(chi_square(counts, {0, 2, 4}, 1), 13.82);
@@ -75,6 +76,69 @@ TEST(ChooseToken, TopPIsOfWhatTopKLeft) {
   EXPECT_EQ(tokens_of(draw({.temperature = 1, .top_k = 2, .top_p = 0.49})), (std::vector<int32_t>{2}));
   EXPECT_EQ(tokens_of(draw({.temperature = 1, .top_k = 2, .top_p = 0.51})), (std::vector<int32_t>{2, 4}));
 }
+
+TEST(ChooseToken, MinPIsAShareOfTheBestOnesProbability) {
+  // Relative to the best: 1, 1, .607 (0), .135 (3), .082 (1).
+  EXPECT_EQ(tokens_of(draw({.temperature = 1, .min_p = 0.13})), (std::vector<int32_t>{0, 2, 3, 4}));
+  EXPECT_EQ(tokens_of(draw({.temperature = 1, .min_p = 0.14})), (std::vector<int32_t>{0, 2, 4}));
+  EXPECT_EQ(tokens_of(draw({.temperature = 2, .min_p = 0.14})), (std::vector<int32_t>{0, 1, 2, 3, 4}))
+      << "after the temperature";
+}
+
+TEST(PenaliseRepetitions, MakesWhatStandsThereLessLikelyWhateverItsSign) {
+  std::vector<float> logits = {3, -3, 3, -3};
+  penalise_repetitions(logits, std::vector<int32_t>{0, 1}, 1.5);
+  EXPECT_EQ(logits, (std::vector<float>{2, -4.5f, 3, -3}));
+}
+
+// 100,000 draws of each case against the probabilities of transformers' processors in generate()'s own order.
+class AsTransformers : public ::testing::TestWithParam<int> {};
+
+TEST_P(AsTransformers, DrawsFollowTheProcessorsDistribution) {
+  constexpr int64_t kMany = 100000;
+  const testing::Oracle oracle("sampling/oracle.safetensors");
+  const std::string name = std::to_string(GetParam());
+  const at::Tensor given = oracle["logits." + name], settings = oracle["settings." + name],
+                   probabilities = oracle["probabilities." + name].contiguous();
+  std::vector<float> logits(given.const_data_ptr<float>(), given.const_data_ptr<float>() + given.numel());
+  const double* values = settings.const_data_ptr<double>();
+  const Sampling sampling{.temperature = values[1],
+                          .top_k = static_cast<int64_t>(values[2]),
+                          .top_p = values[3],
+                          .min_p = values[4],
+                          .repetition_penalty = values[0]};
+  const std::vector<int64_t> sequence = testing::values(oracle["seen." + name]);
+  const std::set<int32_t> seen(sequence.begin(), sequence.end());
+  penalise_repetitions(logits, std::vector<int32_t>(seen.begin(), seen.end()), sampling.repetition_penalty);
+
+  std::vector<int64_t> counts(logits.size());
+  for (int64_t i = 0; i < kMany; ++i) ++counts[choose_token(logits, sampling, i / 1000, i % 1000)];
+  // Cells that expect fewer than five draws are one cell.
+  double statistic = 0, rest_expected = 0;
+  int64_t rest_found = 0, cells = 0;
+  const auto add = [&](double expected, int64_t found) {
+    statistic += (static_cast<double>(found) - expected) * (static_cast<double>(found) - expected) / expected;
+    ++cells;
+  };
+  for (size_t token = 0; token < counts.size(); ++token) {
+    const double expected = kMany * probabilities.const_data_ptr<double>()[token];
+    if (expected == 0) {
+      EXPECT_EQ(counts[token], 0) << "token " << token << " is ruled out";
+    } else if (expected < 5) {
+      rest_expected += expected;
+      rest_found += counts[token];
+    } else {
+      add(expected, counts[token]);
+    }
+  }
+  if (rest_expected > 0) add(rest_expected, rest_found);
+  // The 99.99 % quantile of chi-square (Wilson and Hilferty's approximation).
+  const double freedom = std::max<double>(1, static_cast<double>(cells) - 1);
+  const double bound = freedom * std::pow(1 - 2 / (9 * freedom) + 3.719 * std::sqrt(2 / (9 * freedom)), 3);
+  EXPECT_LT(statistic, bound) << cells << " cells";
+}
+
+INSTANTIATE_TEST_SUITE_P(Settings, AsTransformers, ::testing::Range(0, 13));
 
 TEST(ChooseToken, GreedyTakesTheBestAndOfEqualOnesTheLowerId) {
   EXPECT_EQ(choose_token(kLogits, {}, 0, 0), 2);
@@ -116,8 +180,10 @@ TEST(ChooseToken, LogitsThatArentFiniteAreAnError) {
 
 TEST(CheckSampling, RefusesWhatIsNoDistribution) {
   const double nan = std::nan("");
-  for (const Sampling& sampling : {Sampling{.temperature = -1}, Sampling{.temperature = nan}, Sampling{.top_k = -1},
-                                   Sampling{.top_p = 0}, Sampling{.top_p = 1.5}, Sampling{.top_p = nan}}) {
+  for (const Sampling& sampling :
+       {Sampling{.temperature = -1}, Sampling{.temperature = nan}, Sampling{.top_k = -1}, Sampling{.top_p = 0},
+        Sampling{.top_p = 1.5}, Sampling{.top_p = nan}, Sampling{.min_p = -0.1}, Sampling{.min_p = 1.1},
+        Sampling{.repetition_penalty = 0}, Sampling{.repetition_penalty = nan}}) {
     EXPECT_THROW(check_sampling(sampling, "request"), Error);
   }
   EXPECT_NO_THROW(check_sampling({.temperature = 2, .top_k = 1, .top_p = 1}, "request"));
