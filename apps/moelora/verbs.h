@@ -20,6 +20,7 @@ void add_export(CLI::App& app, const GlobalFlags& flags);
 void add_adapt(CLI::App& app, const GlobalFlags& flags);
 void add_compare(CLI::App& app, const GlobalFlags& flags);
 void add_generate(CLI::App& app, const GlobalFlags& flags);
+void add_chat(CLI::App& app, const GlobalFlags& flags);
 void add_gates(CLI::App& app, const GlobalFlags& flags);
 void add_data(CLI::App& app, const GlobalFlags& flags);
 void add_validate(CLI::App& app, const GlobalFlags& flags);

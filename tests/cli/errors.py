@@ -6,32 +6,13 @@ import argparse
 import fcntl
 import gzip
 import json
-import resource
 import shutil
-import signal
 import struct
 import sys
-from dataclasses import dataclass, field
-from typing import Callable
 
+from error_case import CONFIG, DATA, IO, LIMIT, LONG, MODEL, NUMERIC, USAGE, Case, small_disk
+from generation_errors import GENERATION
 from workplace import Workplace, colour_row, jsonl
-
-USAGE, CONFIG, DATA, MODEL, NUMERIC, IO, LIMIT = 2, 3, 4, 5, 6, 7, 9
-
-
-@dataclass
-class Case:
-    name: str
-    code: int
-    says: list            # each must stand in standard error
-    arguments: list = field(default_factory=lambda: ["validate", "run.yaml"])
-    config: dict = field(default_factory=dict)    # merged into the valid one; a value of None removes the key
-    files: dict = field(default_factory=dict)     # path -> content; None removes it
-    spoil_model: Callable = None                  # is handed a copy of the model's directory, which is then used
-    needs_run: bool = False                       # a finished run stands in out/
-    prepare: Callable = None                      # is handed the workplace, last
-    options: dict = field(default_factory=dict)   # of the process
-
 
 TRAIN = ["train", "run.yaml"]
 EVAL = ["eval", "out", "--base", "model"]
@@ -123,16 +104,7 @@ def hold_lock(place):
     fcntl.flock(place.held, fcntl.LOCK_EX)
 
 
-def small_disk(size):
-    """A write beyond `size` bytes of a file fails, as on a full disk: the signal that would end the process is ignored."""
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-    return {"preexec_fn": limit}
-
-
 NORM = "model.layers.1.input_layernorm.weight"
-LONG = "a long text. " * 40
 
 COMMAND_LINE = [
     Case("unknown verb", USAGE, ["unknown verb `trian`", "did you mean `train`"], ["trian", "run.yaml"]),
@@ -347,7 +319,7 @@ RUNS = [
          spoil_model=overwrite_tensor(NORM, float("nan"))),
 ]
 
-GROUPS = {"command line": COMMAND_LINE, "configuration": CONFIGURATION, "rows": ROWS, "models": MODELS, "runs": RUNS}
+GROUPS = {"command line": COMMAND_LINE, "configuration": CONFIGURATION, "rows": ROWS, "models": MODELS, "runs": RUNS, "generation": GENERATION}
 
 
 def merge(target, changes):
