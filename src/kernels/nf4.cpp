@@ -7,13 +7,14 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <span>
 #include <vector>
 
 #include "core/error.h"
 #include "kernels/few_rows.h"
-#include "kernels/nf4_impl.h"
+#include "kernels/nf4_levels.h"
 #include "kernels/tensor_args.h"
 
 namespace moelora::kernels {
@@ -41,6 +42,16 @@ const at::Tensor& dynamic_levels() {
     return at::tensor(values, at::kFloat);
   }();
   return levels;
+}
+
+float number(float x) {
+  return x;
+}
+float number(double x) {
+  return static_cast<float>(x);
+}
+float number(Bf16 x) {
+  return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16);
 }
 
 /// Half-way points between ascending levels.
@@ -170,7 +181,7 @@ Nf4Weight quantize_nf4(const at::Tensor& weight, const std::string& name) {
     at::parallel_for(0, blocks, 256, [&](int64_t begin, int64_t end) {
       for (int64_t block = begin; block < end; ++block) {
         const int64_t first = block * kNf4Block;
-        const auto value = [&](int64_t i) { return static_cast<float>(to_compute(from[first + i])); };
+        const auto value = [&](int64_t i) { return number(from[first + i]); };
         const auto write = [&](int64_t i, uint8_t code) {
           uint8_t& pair = codes[(first + i) / 2];
           pair = i % 2 == 0 ? static_cast<uint8_t>(code << 4) : static_cast<uint8_t>(pair | code);
