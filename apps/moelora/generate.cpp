@@ -113,7 +113,7 @@ std::string identity_of(const GenerateFlags& own, const train::OpenRun& run, con
 }
 
 void print_text(const generate::TextRequest& request, const generate::TextAnswer& answer) {
-  std::printf("%s", answer.text.c_str());
+  std::fwrite(answer.text.data(), 1, answer.text.size(), stdout);  // an answer may hold any character, NUL too
   for (size_t i = 0; i < answer.label_probabilities.size(); ++i) {
     std::printf("%s%s %.6f", i == 0 ? "\t" : ", ", request.labels[i].text.c_str(), answer.label_probabilities[i]);
   }
@@ -140,7 +140,7 @@ void run_generate(const CLI::App& verb, GenerateFlags& own, const GlobalFlags& f
                                .stop_ids = {stop_ids.begin(), stop_ids.end()}},
                               [&](int64_t, const std::string& piece) {
                                 if (!streamed) return;
-                                std::printf("%s", piece.c_str());
+                                std::fwrite(piece.data(), 1, piece.size(), stdout);
                                 std::fflush(stdout);
                               });
   const generate::RowRequests maker(run.model, *run.renderer, config, run.saved.task_names(), own.wish);

@@ -12,11 +12,10 @@ namespace moelora::io {
 
 inline constexpr std::string_view kGgufLoraFile = "adapter.gguf";
 
-/// Writes `dir` (must not exist; whole or not at all) with adapter.gguf and README.md. `shape` is the base's: its
-/// family decides the architecture's name and whether rows of q_proj's and k_proj's B are permuted, as llama.cpp's
-/// converter permutes those of the base (LlamaForCausalLM, MistralForCausalLM). float32; adapter.lora.alpha equals the
-/// rank, so that the scale is 1. Throws Error(kModel) for a family that isn't known here or a module that it doesn't
-/// have.
+/// Writes `dir` (must not exist; whole or not at all) with adapter.gguf and README.md. `shape` is the base's:
+/// io::gguf_names says what its linears are called and in which order their rows stand; a linear of the files that
+/// llama.cpp keeps as three is written as three with the same lora_a. float32; adapter.lora.alpha equals the rank, so
+/// that the scale is 1. Throws Error(kModel) for a family that isn't known there or a module that it doesn't have.
 void write_gguf_lora(const std::filesystem::path& dir, const PeftAdapter& adapter, const nn::ModelConfig& shape,
                      const std::string& task, FileSystem& file_system = FileSystem::posix());
 

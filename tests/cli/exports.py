@@ -1,16 +1,14 @@
-"""Exports from outside: what transformers, PEFT and llama.cpp make of the written directories answers as `moelora generate` does, token for
-token; an export's memory is bounded by shards, and one that is interrupted leaves nothing that loads.
+"""Exports from outside: what is refused, cards, ranks, memory bounded by shards, and that an interrupted one leaves nothing that loads.
+What other programs compute with them: export_parity.py.
 
   python tests/cli/exports.py --program PATH --fixtures FOLDER [--only PART_OF_A_NAME]
 """
 import contextlib
 import json
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import warnings
 
@@ -19,187 +17,14 @@ import transformers
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
-import llama_cpp
 from checks import require, run_checks
-from workplace import Workplace, jsonl
+from export_runs import TASKS, make_run
 
-TASKS = ["colour", "count", "echo"]
-PROMPTS = 20
-NEW_TOKENS = 8
-SYSTEM = "Answer | briefly."
 SERVED_RANKS = {1, 8, 16, 32, 64, 128, 256, 320, 512}
-ICD10 = pathlib.Path(__file__).resolve().parents[2] / "examples/icd10"
 
 
-def make_run(place, name="run", **model):
-    for split, count in {"train": 24, "dev": 6}.items():
-        place.write(f"data/count/{split}.jsonl", jsonl({"input": f"{split}: how many {'a' * (i % 7)}?", "target": str(i % 7),
-                                                        "task_type": "text", "license": "CC0-1.0"} for i in range(count)))
-    config = place.config()
-    config["output"] = name
-    config["template"] = {"system": SYSTEM}
-    config["adapter"].update({"rank": 6, "experts": 2})
-    config["train"].update({"max_steps": 8, "batch_size": 8, "tokens_per_batch": 200, "learning_rate": 0.02})
-    config.update(model)
-    place.write_config(config, f"{name}.yaml")
-    place.run_well("train", f"{name}.yaml", "--quiet")
-    return place.path / name
-
-
-def make_demo_run(place):
-    """The demo's bundled base, in bfloat16 on the disk, after a few steps on three of its tasks."""
-    tasks = {"chapter": "chapter", "event": "event", "report": "report"}
-    config = {"model": str(ICD10 / "base_model"), "output": "run",
-              "data": {"sources": [{"path": str(ICD10 / f"data/{task}/train.jsonl"), "split": "train"} for task in tasks],
-                       "max_length": 600},
-              "tasks": {task: {"max_rows": 32} for task in tasks},
-              "adapter": {"rank": 6, "experts": 2},
-              "train": {"threads": 1, "dtype": "float32", "max_steps": 6, "batch_size": 8, "learning_rate": 0.005},
-              "eval": {"max_new_tokens": NEW_TOKENS}}
-    place.write_config(config)
-    place.run_well("train", "run.yaml", "--quiet")
-    prompts = {}
-    for task in tasks:
-        rows = (ICD10 / f"data/{task}/test.jsonl").read_text().splitlines()
-        prompts[task] = [json.loads(row)["input"] for row in rows[:2 * PROMPTS]]
-    return prompts
-
-
-def load(path, dtype=torch.float32):
-    return transformers.AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation="eager").eval()
-
-
-def last_logits(model):
-    def step(ids):
-        with torch.no_grad():
-            return model(torch.tensor([ids])).logits[0, -1]
-    return step
-
-
-def greedy(step, ids, stop, tie):
-    """The tokens of an answer, or nothing where two best logits lie within `tie`: rounding may choose either."""
-    answer = []
-    while len(answer) < NEW_TOKENS and not (answer and answer[-1] == stop):
-        best = step(ids + answer).topk(2)
-        if (best.values[0] - best.values[1]).item() <= tie:
-            return None
-        answer.append(best.indices[0].item())
-    return answer
-
-
-def compare_answers(place, step, tokenizer, task, prompts, system, tolerance):
-    """The first PROMPTS of `prompts` without a tie, all in one call of the program. `step` is the last logits of token ids."""
-    chosen, expected = [], []
-    for prompt in prompts:
-        messages = ([{"role": "system", "content": system}] if system else []) + [{"role": "user", "content": prompt}]
-        ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
-        answer = greedy(step, ids, tokenizer.eos_token_id, 2 * tolerance)
-        if answer is not None:
-            chosen.append(prompt)
-            expected.append(tokenizer.decode(answer, skip_special_tokens=True))
-        if len(chosen) == PROMPTS:
-            break
-    require(len(chosen) == PROMPTS, f"{task}: only {len(chosen)} of {len(prompts)} prompts without a tie")
-    flags = [flag for prompt in chosen for flag in ("--prompt", prompt)]
-    ours = place.run_well("generate", "run", "--task", task, "--max-new-tokens", NEW_TOKENS, *flags)
-    require(ours == "".join(f"{answer}\n" for answer in expected), f"{task}: expected {expected}, the program says {ours!r}")
-
-
-def prompts_of(task, count):
-    return [f"test {task} {i}: {'ab' * (i % 5)}" for i in range(count)]
-
-
-def check_families(place, fixtures):
-    """Merged (f32, sharded) and PEFT exports of every family."""
-    for family in ("llama", "mistral", "qwen2", "qwen3"):
-        for name in ("run", "peft", "merged"):
-            shutil.rmtree(place.path / name, ignore_errors=True)
-        place.model = pathlib.Path(fixtures).resolve() / family / "sharded"
-        make_run(place)
-        printed = place.run_well("export", "run", "--to", "merged", "--format", "merged", "--all-tasks", "--check")
-        require(printed.count("read back") == 3, f"{family}: three directories were checked: {printed}")
-        place.run_well("export", "run", "--to", "peft", "--check")
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place.path / "merged/echo")
-        for task in TASKS:
-            merged = load(place.path / "merged" / task)
-            base = load(place.model)
-            probe = torch.arange(3, 40)[None]
-            with torch.no_grad():
-                effect = (merged(probe).logits - base(probe).logits).abs().max().item()
-            require(effect > 1e-2, f"{family}: {task} changes the logits only by {effect}")
-            compare_answers(place, last_logits(merged), tokenizer, task, prompts_of(task, 2 * PROMPTS), SYSTEM, 1e-4)
-            adapted = PeftModel.from_pretrained(base, place.path / "peft" / task).eval()
-            with torch.no_grad():
-                difference = (merged(probe).logits - adapted(probe).logits).abs().max().item()
-            require(difference < 1e-4, f"{family}: PEFT and the merged model differ by {difference} for {task}")
-        names = {path.name for path in (place.path / "merged/echo").iterdir()}
-        source = {path.name for path in place.model.iterdir()}
-        require(names == source | {"README.md", "manifest.json"}, f"{family}: files {sorted(names)}, the base's are {sorted(source)}")
-        for path in place.model.iterdir():
-            copy = place.path / "merged/echo" / path.name
-            if path.suffix == ".safetensors":
-                ours, theirs = load_file(copy), load_file(path)
-                require({n: (t.dtype, t.shape) for n, t in ours.items()} == {n: (t.dtype, t.shape) for n, t in theirs.items()},
-                        f"{family}: {path.name} holds the same tensors")
-            else:
-                require(copy.read_bytes() == path.read_bytes(), f"{family}: {path.name} is copied as it is")
-
-
-def check_demo(place, fixtures):
-    """The demo's model: merged into bfloat16, and PEFT in float32."""
-    prompts = make_demo_run(place)
-    place.run_well("export", "run", "--to", "merged", "--format", "merged", "--check")
-    place.run_well("export", "run", "--to", "peft", "--check")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(ICD10 / "base_model")
-    for task, texts in prompts.items():
-        weights = load_file(place.path / "merged" / task / "model.safetensors")
-        require(all(value.dtype == torch.bfloat16 for value in weights.values()), f"{task}: the base's dtypes")
-        adapted = PeftModel.from_pretrained(load(ICD10 / "base_model"), place.path / "peft" / task).eval()
-        compare_answers(place, last_logits(adapted), tokenizer, task, texts, "", 1e-4)
-        merged = load(place.path / "merged" / task)
-        ids = torch.tensor([tokenizer(texts[0])["input_ids"]])
-        with torch.no_grad():
-            expected = adapted(ids).logits
-            difference = (merged(ids).logits - expected).abs().max().item()
-            effect = (expected - load(ICD10 / "base_model")(ids).logits).abs().max().item()
-        require(difference < 2e-2 * max(1, expected.abs().max().item()) and effect > 20 * difference,
-                f"{task}: merged in bfloat16 the logits differ by {difference}, the adapter changes them by {effect}")
-
-
-def check_gguf(place, fixtures):
-    """llama.cpp loads the adapter beside its own conversion of the base, permuted rows of q and k included."""
-    for family in ("llama", "mistral", "qwen2", "qwen3"):
-        for name in ("run", "gguf", "peft"):
-            shutil.rmtree(place.path / name, ignore_errors=True)
-        place.model = pathlib.Path(fixtures).resolve() / family / "f16"
-        make_run(place)
-        place.run_well("export", "run", "--to", "gguf", "--format", "gguf", "--check", *(["--pad-rank"] if family == "qwen3" else []))
-        place.run_well("export", "run", "--to", "peft")
-        base = place.path / "base.gguf"
-        llama_cpp.convert(place.model, base, "f16")
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place.model)
-        ids = list(range(3, 40))
-        for task in TASKS:
-            adapter = place.path / "gguf" / task / "adapter.gguf"
-            plain = llama_cpp.LlamaCpp(base, tokenizer.vocab_size).logits(ids)
-            llama = llama_cpp.LlamaCpp(base, tokenizer.vocab_size, adapter)
-            adapted = PeftModel.from_pretrained(load(place.model), place.path / "peft" / task).eval()
-            with torch.no_grad():
-                expected = adapted(torch.tensor([ids])).logits[0]
-            ours = llama.logits(ids)
-            difference, effect = (ours - expected).abs().max().item(), (ours - plain).abs().max().item()
-            require(difference < 2e-2 and effect > 50 * difference,
-                    f"{family}: llama.cpp's logits of {task} differ from PEFT's by {difference}, the adapter changes them by {effect}")
-            compare_answers(place, lambda tokens: llama.logits(tokens)[-1], tokenizer, task, prompts_of(task, 10 * PROMPTS), SYSTEM, 2e-2)
-        whole = adapter.read_bytes()
-        for name, content in {"cut": whole[:-200], "empty": b"", "header": whole[:40]}.items():
-            place.write(f"{name}.gguf", content)
-            try:
-                llama_cpp.LlamaCpp(base, tokenizer.vocab_size, place.path / f"{name}.gguf")
-            except ValueError:
-                continue
-            raise AssertionError(f"{family}: llama.cpp loads the damaged adapter ({name})")
+def load(path):
+    return transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
 
 
 def big_model(path, layers, width=512, vocabulary=320):
@@ -257,6 +82,7 @@ def check_memory(place, fixtures):
     shard_bytes = make_big_run(place)
     small = peak_bytes(place, "export", "run", "--to", "small", "--format", "merged", "--task", "echo")
     large = peak_bytes(place, "export", "bigrun", "--to", "large", "--format", "merged", "--task", "echo")
+    require(large < 2 * shard_bytes + (1 << 30), f"{large >> 20} MiB; a shard has {shard_bytes >> 20} MiB")
     require(large - small < 2 * shard_bytes + (16 << 20),
             f"{(large - small) >> 20} MiB more than for a tiny model; a shard has {shard_bytes >> 20} MiB")
     require(not (place.path / "large/echo/pytorch_model.bin").exists(), "unmerged weights in another form are not copied")
@@ -266,32 +92,48 @@ def check_memory(place, fixtures):
     require(moved > 100, f"{moved} tensors were changed")
 
 
+def stop_export(place, stop, moment):
+    """Starts a merged export and stops it once a file that matches `moment` is there. Its return code."""
+    process = subprocess.Popen(place.command("export", "bigrun", "--to", "to", "--format", "merged", "--task", "echo"),
+                               cwd=place.path, env=place.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if moment is None or any(place.path.glob(f"to/.echo.partial-{process.pid}-*/{moment}")):
+            break
+        time.sleep(0.0005)
+    process.send_signal(stop)
+    return process.wait(timeout=60)
+
+
 def check_interruption(place, fixtures):
+    """Stopped at several moments, from before the first file to behind the last: the target is whole or not there."""
     make_big_run(place)
     target = place.path / "to/echo"
-    for stop in (signal.SIGKILL, signal.SIGTERM):
-        process = subprocess.Popen(place.command("export", "bigrun", "--to", "to", "--format", "merged", "--task", "echo"),
-                                   cwd=place.path, env=place.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline:
-            if len(list(place.path.glob(f"to/.echo.partial-{process.pid}-*/model-00002*"))) > 0:
-                break
-            time.sleep(0.001)
-        process.send_signal(stop)
-        _, message = process.communicate(timeout=60)
-        require(process.returncode == (75 if stop == signal.SIGTERM else -stop), f"{stop.name}: code {process.returncode}: {message}")
-        require(not target.exists(), f"{stop.name}: nothing stands at the target")
+    moments = [None, "model-00001-*", "model-00002-*", "model-00010-*", "model-00020-*", "model.safetensors.index.json", "README.md"]
+    stopped = 0
+    for stop, moment in [(signal.SIGKILL, moment) for moment in moments] + [(signal.SIGTERM, "model-00002-*")]:
+        code = stop_export(place, stop, moment)
         left = list(place.path.glob("to/.*"))
-        if stop == signal.SIGTERM:
-            require(not left, f"{stop.name}: {left} was left behind")
+        if code == 0:  # it was faster
+            load(target)
+            shutil.rmtree(target)
+            continue
+        stopped += 1
+        require(code == (75 if stop == signal.SIGTERM else -stop), f"{stop.name} at {moment}: code {code}")
+        require(not target.exists(), f"{stop.name} at {moment}: nothing stands at the target")
+        require(stop != signal.SIGTERM or not left, f"{stop.name}: {left} was left behind")
         for path in left:
-            require(not (path / "config.json").exists(), f"{path.name}: config.json is written last")
-            try:
+            if (path / "config.json").exists():  # the last of all: what lies there is whole, and only its name was to change
                 load(path)
-            except (OSError, ValueError):
-                shutil.rmtree(path)
             else:
-                raise AssertionError(f"{path.name} loads")
+                try:
+                    load(path)
+                except (OSError, ValueError):
+                    pass
+                else:
+                    raise AssertionError(f"{path.name} loads")
+            shutil.rmtree(path)
+    require(stopped >= 5, f"only {stopped} exports were stopped")
     place.run_well("export", "bigrun", "--to", "to", "--format", "merged", "--task", "echo")
     load(target)
 
@@ -356,5 +198,5 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     run_checks(__doc__, {
-        "refusals": check_refusals, "cards": check_cards, "families": check_families, "demo": check_demo, "gguf": check_gguf,
-        "served_ranks": check_served_ranks, "memory": check_memory, "interruption": check_interruption})
+        "refusals": check_refusals, "cards": check_cards, "served_ranks": check_served_ranks, "memory": check_memory,
+        "interruption": check_interruption})

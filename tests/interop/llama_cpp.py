@@ -21,10 +21,16 @@ FOLDER = pathlib.Path(__file__).resolve().parents[2] / ".deps/llama.cpp"
 
 def read_config(folder, *_):
     """As it stands: transformers 5 would rename rope's keys, which this converter doesn't know yet. It also looks for the
-    length before Llama-3 scaling outside `rope_scaling`, and takes 8192 where it isn't there."""
+    length before scaling outside `rope_scaling`, and for ChatGLM's sizes under other names than its files have."""
     config = json.loads((pathlib.Path(folder) / "config.json").read_text())
     length = (config.get("rope_scaling") or {}).get("original_max_position_embeddings")
-    return config if length is None else {**config, "original_max_position_embeddings": length}
+    if length is not None:
+        config["original_max_position_embeddings"] = length
+    if config["model_type"] == "phi3":
+        config.setdefault("original_max_position_embeddings", config["max_position_embeddings"])
+    if config["model_type"] == "chatglm":
+        config |= {"num_hidden_layers": config["num_layers"], "vocab_size": config["padded_vocab_size"]}
+    return config
 
 
 def convert(model, gguf, kind="f32"):
@@ -39,10 +45,12 @@ def convert(model, gguf, kind="f32"):
     spec = importlib.util.spec_from_file_location("convert_hf_to_gguf", FOLDER / "convert/convert_hf_to_gguf.py")
     converter = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(converter)
-    # The fixtures' tokenizer is none of those it knows by hash; ids are compared here, never text.
-    for name in ("TextModel", "ModelBase", "Model"):
-        if hasattr(converter, name) and hasattr(getattr(converter, name), "get_vocab_base_pre"):
-            getattr(converter, name).get_vocab_base_pre = lambda self, tokenizer: "gpt-2"
+    # The fixtures' tokenizer is the same for all families and none of those it knows by hash; ids are compared here, never text.
+    converter.TextModel.get_vocab_base_pre = lambda self, tokenizer: "gpt-2"
+    converter.TextModel._create_vocab_sentencepiece = lambda self: ([None] * self.hparams["vocab_size"], [], [])
+    for kind_of_model in list(vars(converter).values()):
+        if isinstance(kind_of_model, type) and issubclass(kind_of_model, converter.TextModel):
+            kind_of_model.set_vocab = converter.TextModel._set_vocab_gpt2
     converter.ModelBase.load_hparams = staticmethod(read_config)
     before = sys.argv
     sys.argv = ["convert", str(model), "--outfile", str(gguf), "--outtype", kind]
@@ -121,12 +129,20 @@ class LlamaCpp:
 
     def logits(self, ids):
         """[T, V] float32 of one sequence."""
+        return self.decode(ids, [1] * len(ids))
+
+    def last_logits(self, sequences):
+        """[sequences, V] float32, after the last token of each."""
+        return torch.cat([self.decode(ids, [0] * (len(ids) - 1) + [1]) for ids in sequences])
+
+    def decode(self, ids, wanted):
         count = len(ids)
         self.llama.llama_memory_clear(self.llama.llama_get_memory(self.context), True)
         sequence = (ctypes.c_int32 * 1)(0)
         sequences = (ctypes.POINTER(ctypes.c_int32) * count)(*[ctypes.cast(sequence, ctypes.POINTER(ctypes.c_int32))] * count)
         batch = Batch(count, (ctypes.c_int32 * count)(*ids), None, (ctypes.c_int32 * count)(*range(count)),
-                      (ctypes.c_int32 * count)(*[1] * count), sequences, (ctypes.c_int8 * count)(*[1] * count))
+                      (ctypes.c_int32 * count)(*[1] * count), sequences, (ctypes.c_int8 * count)(*wanted))
         self.require(self.llama.llama_decode(self.context, batch) == 0, "the batch")
         out = self.llama.llama_get_logits(self.context)
-        return torch.tensor(out[:count * self.vocabulary]).view(count, self.vocabulary)
+        size = sum(wanted) * self.vocabulary
+        return torch.frombuffer(bytearray(ctypes.string_at(out, 4 * size)), dtype=torch.float32).view(-1, self.vocabulary)
