@@ -17,6 +17,7 @@
 #include "core/threads.h"
 #include "eval/evaluator.h"
 #include "io/json_file.h"
+#include "text/assets.h"
 #include "train/config_identity.h"
 #include "train/finish.h"
 #include "train/plan.h"
@@ -87,7 +88,7 @@ class Runner {
     const auto renderer = train::make_renderer(files, config.chat_template);
     comparison_.surroundings = {.base = base_.hash,
                                 .shape = files.shape_hash,
-                                .tokenizer = hash_file_hex(files.dir / "tokenizer.json"),
+                                .tokenizer = hash_file_hex(text::tokenizer_file(files.dir)),
                                 .special_tokens = renderer->special_tokens_hash(),
                                 .chat_template = renderer->template_hash(),
                                 .data = data::load_dataset(config.data, config.tasks).hash};

@@ -93,7 +93,7 @@ void PromptRenderer::derive_end_of_turn() {
     }
     // A blank between generation prompt and answer belongs to the answer only where tokenising the two apart needs it:
     // a SentencePiece tokenizer puts the space there by itself.
-    if (!end_of_turn_.empty() && whole.starts_with(prompt) && mark > prompt.size()) {
+    if (whole.starts_with(prompt) && mark > prompt.size()) {
       const std::string lead = whole.substr(prompt.size(), mark - prompt.size());
       const std::string answer = std::string(kMark) + end_of_turn_;
       const std::vector<int32_t> together = tokenizer.encode(prompt + lead + answer, bare);
@@ -146,6 +146,12 @@ std::vector<int32_t> PromptRenderer::answer_ids(std::string_view answer) const {
   std::vector<int32_t> ids = assets_.tokenizer.encode(answer_lead_ + std::string(answer), bare);
   ids.push_back(assets_.eos->id);
   return ids;
+}
+
+std::string PromptRenderer::answer_text(std::span<const int32_t> ids) const {
+  std::string text = assets_.tokenizer.decode(ids, {.skip_special_tokens = true});
+  if (text.starts_with(answer_lead_)) text.erase(0, answer_lead_.size());
+  return text;
 }
 
 std::vector<int32_t> PromptRenderer::text_ids(std::string_view text) const {

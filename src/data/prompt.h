@@ -43,11 +43,15 @@ class PromptRenderer {
   /// The answer and its end of turn.
   std::vector<int32_t> answer_ids(std::string_view answer) const;
 
+  /// What a model answered, without its special tokens and what the template puts before an answer.
+  std::string answer_text(std::span<const int32_t> ids) const;
+
   /// A text of its own for language modelling: what the tokenizer puts before every text, the text, the eos token.
   std::vector<int32_t> text_ids(std::string_view text) const;
 
   /// Where the rendering differs from plain concatenation: text that the template puts between the generation prompt
-  /// and an answer (Llama-2's space) and that belongs to the answer's tokens; often empty.
+  /// and an answer (Llama-2's space, ChatGLM3's line for metadata) and that belongs to the answer's tokens; often
+  /// empty.
   const std::string& answer_lead() const { return answer_lead_; }
   /// "<|im_end|>", " </s>": what ends an answer.
   const std::string& end_of_turn() const { return end_of_turn_; }

@@ -186,7 +186,7 @@ generate::EngineCounts answer(const adapters::Model& model, const data::PromptRe
   int64_t done = rows - std::ssize(requests);
   engine.run_all(std::move(requests), [&](const generate::Completion& completion) {
     const auto [task, row] = places[completion.id];
-    const std::string text = renderer.tokenizer().decode(completion.tokens, {.skip_special_tokens = true});
+    const std::string text = renderer.answer_text(completion.tokens);
     (*work)[task].answers[row] = trim(text);
     if (options.on_row) options.on_row(++done, rows);
   });

@@ -5,8 +5,10 @@
 
 #include "core/error.h"
 #include "core/suggest.h"
+#include "text/model_file.h"
+#include "text/sentencepiece_directory.h"
 #include "text/special_tokens.h"
-#include "text/tokenizer_handle.h"
+#include "text/tokenizer_backend.h"
 
 namespace moelora::text {
 namespace {
@@ -105,8 +107,20 @@ std::optional<SpecialToken> special_token(const Tokenizer& tokenizer, const Json
 
 }  // namespace
 
+std::filesystem::path tokenizer_file(const std::filesystem::path& model_dir) {
+  const std::filesystem::path json = model_dir / "tokenizer.json", sentencepiece = model_dir / "tokenizer.model";
+  return std::filesystem::exists(sentencepiece) && !std::filesystem::exists(json) ? sentencepiece : json;
+}
+
+const std::vector<std::string>& text_files() {
+  static const std::vector<std::string> names = {"tokenizer.json",          "tokenizer.model",
+                                                 "tokenizer_config.json",   "special_tokens_map.json",
+                                                 "tokenization_chatglm.py", "chat_template.jinja"};
+  return names;
+}
+
 TextAssets load_text_assets(const std::filesystem::path& model_dir) {
-  const std::filesystem::path tokenizer_path = model_dir / "tokenizer.json";
+  const std::filesystem::path tokenizer_path = tokenizer_file(model_dir);
   const std::filesystem::path config_path = model_dir / "tokenizer_config.json";
   const std::filesystem::path map_path = model_dir / "special_tokens_map.json";
   const std::string contents = internal::read_model_file(tokenizer_path);
@@ -116,8 +130,19 @@ TextAssets load_text_assets(const std::filesystem::path& model_dir) {
   TemplateSources templates = templates_of_files(model_dir);
   if (templates.empty()) templates = templates_of_config(config, config_path);
 
-  TextAssets assets{
-      .tokenizer = Tokenizer(internal::make_tokenizer(contents, special.settings.dump(), tokenizer_path.string()))};
+  std::shared_ptr<const internal::TokenizerBackend> backend;
+  if (tokenizer_path.filename() == "tokenizer.json") {
+    backend = internal::make_json_tokenizer(contents, special.settings.dump(), tokenizer_path.string());
+  } else {
+    internal::SentencePieceDirectory directory =
+        internal::read_sentencepiece_directory(model_dir, contents, config, special);
+    backend = internal::make_sentencepiece_tokenizer(contents, directory.settings, tokenizer_path.string());
+    special.named = std::move(directory.named);
+    if (templates.empty() && !directory.chat_template.empty()) {
+      templates[kDefault] = {directory.chat_template, directory.template_name};
+    }
+  }
+  TextAssets assets{.tokenizer = Tokenizer(std::move(backend))};
   assets.bos = special_token(assets.tokenizer, special.named, "bos_token");
   assets.eos = special_token(assets.tokenizer, special.named, "eos_token");
   assets.pad = special_token(assets.tokenizer, special.named, "pad_token");

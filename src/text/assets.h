@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -35,8 +36,17 @@ struct TextAssets {
 /// which builds that tokenizer anew, loses. From the configuration come tokens that the file lacks and
 /// split_special_tokens.
 ///
-/// Reads tokenizer.json (required), tokenizer_config.json, special_tokens_map.json and chat_template.jinja, which wins
-/// over tokenizer_config.json's chat_template. Throws Error(kModel) naming the file and what is wrong with it.
+/// A tokenizer.model (SentencePiece) is read where there is no tokenizer.json: as the published tokenizers of Llama-2,
+/// Baichuan, InternLM2, and ChatGLM2 and 3 read it, the latter two with the chat prompt that theirs build in code.
+///
+/// Reads one of these two (required), tokenizer_config.json, special_tokens_map.json and chat_template.jinja, which
+/// wins over tokenizer_config.json's chat_template. Throws Error(kModel) naming the file and what is wrong with it.
 TextAssets load_text_assets(const std::filesystem::path& model_dir);
+
+/// The file that says how text is encoded: tokenizer.json, or tokenizer.model where there is no tokenizer.json.
+std::filesystem::path tokenizer_file(const std::filesystem::path& model_dir);
+
+/// The names of all files that load_text_assets may read: what a copy of a model needs to read text as it does.
+const std::vector<std::string>& text_files();
 
 }  // namespace moelora::text

@@ -4,17 +4,12 @@
 #include <utility>
 #include <vector>
 
-#include "text/tokenizer_handle.h"
+#include "text/tokenizer_backend.h"
 
 namespace moelora::text {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
-
-/// Whether a byte-fallback decoder reads the token as one byte: "<0xE4>".
-bool is_byte_token(std::string_view token) {
-  return token.size() == 6 && token.starts_with("<0x") && token.ends_with('>');
-}
 
 }  // namespace
 
@@ -23,11 +18,9 @@ bool is_byte_token(std::string_view token) {
 ///
 /// What later tokens can still change:
 /// - the last character where it is U+FFFD: perhaps the beginning of a character whose other bytes are to come. Earlier
-/// ones are
-///   certain: UTF-8 decoding replaces each ill-formed sequence by itself;
-/// - a run of byte-fallback tokens (<0xE4> …), as a whole: it decodes to its characters if all of it is valid, else to
-/// one U+FFFD a
-///   byte. So a run is given out with the token that ends it.
+///   ones are certain: UTF-8 decoding replaces each ill-formed sequence by itself;
+/// - a run of byte-fallback tokens (<0xE4> …), as a whole: `tokenizers` decodes it to its characters if all of it is
+///   valid, else to one U+FFFD a byte. So a run is given out with the token that ends it.
 struct DecodeStream::State {
   Tokenizer tokenizer;
   DecodeOptions options;
@@ -39,9 +32,7 @@ struct DecodeStream::State {
   bool decodes_to_nothing(int32_t id) const {
     return (options.skip_special_tokens && tokenizer.is_special(id)) || !tokenizer.id_to_token(id);
   }
-  bool may_continue_bytes(int32_t id) const {
-    return tokenizer.handle_->facts.byte_fallback && is_byte_token(*tokenizer.id_to_token(id));
-  }
+  bool may_continue_bytes(int32_t id) const { return tokenizer.backend_->is_byte(id); }
 };
 
 DecodeStream::DecodeStream(const Tokenizer& tokenizer, DecodeOptions options)
@@ -65,9 +56,17 @@ std::string DecodeStream::push(int32_t id) {
     state.given += piece;
     return piece;
   }
-  state.window.erase(state.window.begin(), state.window.begin() + static_cast<std::ptrdiff_t>(state.context));
+  const auto begin = state.window.begin() + static_cast<std::ptrdiff_t>(state.context);
+  const std::vector<int32_t> last(begin, state.window.end());
+  std::string shorter = state.tokenizer.decode(last, state.options);
+  if (shorter
+          .empty()) {  // a blank that the decoder drops at the beginning of a text, as it would that of the next token
+    state.given = std::move(text);
+  } else {
+    state.window = last;
+    state.given = std::move(shorter);
+  }
   state.context = state.window.size();
-  state.given = state.decode();
   return piece;
 }
 

@@ -1,4 +1,5 @@
-// A model's tokenizer (tokenizer.json), as Hugging Face's `tokenizers` runs it: text to token ids and back.
+// A model's tokenizer: text to token ids and back. tokenizer.json as Hugging Face's `tokenizers` runs it, or a
+// SentencePiece tokenizer.model as the sentencepiece library does.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,7 @@
 namespace moelora::text {
 
 namespace internal {
-struct TokenizerHandle;
+class TokenizerBackend;
 }
 
 struct TextAssets;
@@ -33,18 +34,21 @@ struct DecodeOptions {
 /// Truncation and padding set in tokenizer.json are ignored, as transformers ignores them unless asked.
 class Tokenizer {
  public:
-  /// Throws Error(kModel) naming the file where it is missing, truncated or not a tokenizer.
-  static Tokenizer load(const std::filesystem::path& tokenizer_json);
-  /// From the contents of a tokenizer.json; `name` stands for the file in errors.
+  /// A tokenizer.json, or a SentencePiece model where the name ends with ".model": alone, without what a directory's
+  /// other files add (load_text_assets reads those). Throws Error(kModel) naming the file where it is missing,
+  /// truncated or not a tokenizer.
+  static Tokenizer load(const std::filesystem::path& file);
+  /// From the contents of either; `name` stands for the file in errors.
   static Tokenizer from_json(std::string_view contents, std::string name);
+  static Tokenizer from_sentencepiece(std::string_view contents, std::string name);
 
   /// Throws Error(kData) where `text` is not valid UTF-8, with the byte offset (never the text).
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options) const;
-  /// As encode() of each, in order, on the Rust library's thread pool (RAYON_NUM_THREADS). Errors name the index of the
-  /// text.
+  /// As encode() of each, in order; with a tokenizer.json on the Rust library's thread pool (RAYON_NUM_THREADS). Errors
+  /// name the index of the text.
   std::vector<std::vector<int32_t>> encode_batch(std::span<const std::string> texts, EncodeOptions options) const;
 
-  /// Ids outside the vocabulary are skipped, as `tokenizers` does; invalid UTF-8 becomes U+FFFD.
+  /// Ids outside the vocabulary are skipped; invalid UTF-8 becomes U+FFFD.
   std::string decode(std::span<const int32_t> ids, DecodeOptions options) const;
 
   std::optional<int32_t> token_to_id(std::string_view token) const;
@@ -58,15 +62,15 @@ class Tokenizer {
   /// Whether skip_special_tokens drops it. False for ids outside the vocabulary.
   bool is_special(int32_t id) const;
 
-  /// What errors call it: the path, or from_json's name.
+  /// What errors call it: the path, or the name given with the contents.
   const std::string& name() const;
 
  private:
   friend class DecodeStream;
   friend TextAssets load_text_assets(const std::filesystem::path& model_dir);
-  explicit Tokenizer(std::shared_ptr<const internal::TokenizerHandle> handle) : handle_(std::move(handle)) {}
+  explicit Tokenizer(std::shared_ptr<const internal::TokenizerBackend> backend) : backend_(std::move(backend)) {}
 
-  std::shared_ptr<const internal::TokenizerHandle> handle_;
+  std::shared_ptr<const internal::TokenizerBackend> backend_;
 };
 
 }  // namespace moelora::text

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "io/hf_model_writer.h"
+#include "text/assets.h"
 #include "train/machine.h"
 #include "train/saved_adapter.h"
 
@@ -52,8 +53,7 @@ void write_full_model(const RunSetup& setup, int64_t step) {
   if (!setup.base.generation_config.empty()) contents.generation_config = setup.base.generation_config;
   for (const auto& [name, master] : trained_parameters(setup.model))
     contents.tensors.emplace_back(name, master.detach().to(at::kBFloat16));
-  for (const char* name :
-       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"}) {
+  for (const std::string& name : text::text_files()) {
     if (std::filesystem::exists(setup.base.dir / name)) contents.copied_files.push_back(setup.base.dir / name);
   }
   contents.record = {{"base_hash", setup.identity.base}, {"base_shape_hash", setup.identity.shape}, {"step", step}};

@@ -12,6 +12,7 @@
 #include "core/threads.h"
 #include "io/hf_model.h"
 #include "nn/absent_weights.h"
+#include "text/assets.h"
 #include "train/machine.h"
 
 namespace moelora::train {
@@ -113,7 +114,7 @@ OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options
   config::RunConfig& config = open.saved.config;
   if (!options.base.empty()) config.model = options.base;
   open.base = read_base_files(config.model);
-  open.base.tokenizer_hash = hash_file_hex(open.base.dir / "tokenizer.json");
+  open.base.tokenizer_hash = hash_file_hex(text::tokenizer_file(open.base.dir));
   open.renderer = make_renderer(open.base, config.chat_template);
   const bool full = config.adapter.method == config::Method::kFull;
   if (!open.saved.shape_hash.empty() && !options.other_base) {

@@ -153,7 +153,7 @@ RunSetup prepare_data(config::RunConfig config) {
   setup.base = read_base_files(setup.config.model);
   check_method(setup);
   setup.renderer = make_renderer(setup.base, setup.config.chat_template);
-  setup.base.tokenizer_hash = hash_file_hex(setup.base.dir / "tokenizer.json");
+  setup.base.tokenizer_hash = hash_file_hex(text::tokenizer_file(setup.base.dir));
   setup.dataset = data::load_dataset(setup.config.data, setup.config.tasks);
   check_template(setup);
   for (std::string& warning : data::check_overlap(setup.dataset)) setup.dataset.warnings.push_back(std::move(warning));

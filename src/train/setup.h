@@ -26,7 +26,7 @@ struct BaseFiles {
   nlohmann::json config;             // config.json
   nlohmann::json generation_config;  // generation_config.json, or an empty object
   nn::ModelConfig shape;
-  std::string tokenizer_hash;  // XXH3-128 of tokenizer.json
+  std::string tokenizer_hash;  // XXH3-128 of tokenizer.json, or of tokenizer.model where there is none
   std::string shape_hash;      // nn::shape_hash
 };
 

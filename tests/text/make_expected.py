@@ -2,7 +2,7 @@
 
   make_expected.py FOLDER
 
-FOLDER/encode_NAME.json, chat.json, templates.json, assets/. Needs .deps/tokenizers (scripts/fetch-tokenizers).
+FOLDER/encode_NAME.json, chat.json, templates.json, assets/, sentencepiece/. Needs .deps/tokenizers (scripts/fetch-tokenizers).
 """
 import hashlib
 import json
@@ -11,6 +11,7 @@ import sys
 
 import expected_assets
 import expected_chats
+import expected_sentencepiece
 import expected_templates
 import expected_texts
 from tokenizers import Tokenizer
@@ -97,6 +98,7 @@ def main():
     write(folder / "chat.json", chats())
     write(folder / "templates.json", templates())
     expected_assets.write_directories(folder / "assets")
+    expected_sentencepiece.write_all(folder / "sentencepiece")
     done.write_text(stamp)
 
 
