@@ -1,5 +1,6 @@
 """The demo's committed rows are what the builder makes of the pinned package, byte for byte; so are its exercises, twice over."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -39,13 +40,25 @@ class Rebuild(unittest.TestCase):
             one, two = Path(folder) / "one", Path(folder) / "two"
             build("--base", one, "--rows", 300)
             build("--base", two, "--rows", 600)
-            written = 0
-            for kind in ("exercises", "text"):
-                self.assertEqual((one / kind / "dev.jsonl").read_bytes(), (two / kind / "dev.jsonl").read_bytes())
-                longer = (two / kind / "train.jsonl").read_bytes()
-                self.assertTrue(longer.startswith((one / kind / "train.jsonl").read_bytes()))
-                written += len(longer.splitlines())
-            self.assertEqual(written, 600)
+            for stage in ("words", "choices"):
+                written = 0
+                for kind in ("exercises", "text"):
+                    shorter, longer = one / stage / kind, two / stage / kind
+                    self.assertEqual((shorter / "dev.jsonl").read_bytes(), (longer / "dev.jsonl").read_bytes())
+                    rows = (longer / "train.jsonl").read_bytes()
+                    self.assertTrue(rows.startswith((shorter / "train.jsonl").read_bytes()))
+                    written += len(rows.splitlines())
+                self.assertEqual(written, 600)
+
+    def test_answers_of_the_second_stage_have_the_signs_of_the_first(self):
+        with tempfile.TemporaryDirectory() as folder:
+            build("--base", folder, "--rows", 1500)
+            rows = {
+                stage: [json.loads(line) for line in (Path(folder) / stage / "exercises/train.jsonl").read_text().splitlines()]
+                for stage in ("words", "choices")
+            }
+            signs = {stage: {sign for row in of for sign in row["target"] if not sign.isalnum()} for stage, of in rows.items()}
+            self.assertEqual(signs["words"] - signs["choices"], set())
 
     def test_a_wheel_of_another_content_is_refused(self):
         with tempfile.NamedTemporaryFile(suffix=".whl") as other:
