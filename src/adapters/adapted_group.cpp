@@ -25,13 +25,11 @@ at::Tensor drop(const at::Tensor& x, const kernels::DropoutKey& key, const at::T
 
 }  // namespace
 
-variable_list AdaptedGroup::forward(AutogradContext* context, const at::Tensor& x, const at::Tensor&,
-                                    const std::optional<at::Tensor>& weights, at::TensorList,
-                                    const AdaptedProjection* projection, const TaskRows* rows) {
+AdaptedGroup::Outputs AdaptedGroup::compute(const at::Tensor& x, const std::optional<at::Tensor>& weights,
+                                            const AdaptedProjection& p, const TaskRows& rows) {
   const WorkTimer timer(Work::kAdapter);
-  const AdaptedProjection& p = *projection;
   const int64_t rank = p.options_.rank;
-  const at::Tensor dropped = drop(x, p.options_.dropout, rows->sample_keys(), rows->positions());
+  const at::Tensor dropped = drop(x, p.options_.dropout, rows.sample_keys(), rows.positions());
   const bool few = kernels::takes_few_rows(dropped, p.stack_compute_);  // decoding
   const at::Tensor z = few ? kernels::few_rows_linear(dropped, p.stack_compute_, {})
                            : at::mm(dropped, p.stack_compute_.t());  // [T, n R]
@@ -45,12 +43,19 @@ variable_list AdaptedGroup::forward(AutogradContext* context, const at::Tensor& 
     if (few) {
       kernels::few_rows_add(u_i, p.b_compute_[i], outputs[p.adapters_[i].member]);
     } else {
-      outputs[p.adapters_[i].member].addmm_(u_i, p.b_compute_[i].t());
+      outputs[p.adapters_[i].member].addmm_(u_i, p.b_compute_[i]);
     }
   }
-  context->save_for_backward({x, z, scaled, rows->sample_keys(), rows->positions()});
+  return {std::move(outputs), z, scaled};
+}
+
+variable_list AdaptedGroup::forward(AutogradContext* context, const at::Tensor& x, const at::Tensor&,
+                                    const std::optional<at::Tensor>& weights, at::TensorList,
+                                    const AdaptedProjection* projection, const TaskRows* rows) {
+  Outputs outputs = compute(x, weights, *projection, *rows);
+  context->save_for_backward({x, outputs.z, outputs.scaled, rows->sample_keys(), rows->positions()});
   context->saved_data["projection"] = reinterpret_cast<int64_t>(projection);
-  return outputs;
+  return std::move(outputs.y);
 }
 
 variable_list AdaptedGroup::backward(AutogradContext* context, const variable_list& dy) {
@@ -69,7 +74,7 @@ variable_list AdaptedGroup::backward(AutogradContext* context, const variable_li
       du.push_back(at::zeros({z.size(0), rank}, z.options()));
       continue;
     }
-    du.push_back(at::mm(dy_i, p.b_compute_[i]));
+    du.push_back(at::mm(dy_i, p.b_compute_[i].t()));
     gradients[kFirstB + i] = at::mm(dy_i.t(), u.narrow(1, i * rank, rank)).to(p.adapters_[i].b.scalar_type());
   }
   const at::Tensor du_all = du.size() == 1 ? du.front() : at::cat(du, /*dim=*/1);  // [T, n R]

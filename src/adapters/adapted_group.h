@@ -1,4 +1,4 @@
-// The hot path of training: one autograd node for a group of linears and their stacked experts.
+// The hot path: a group of linears and their stacked experts, in training as one autograd node.
 #pragma once
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -20,6 +20,15 @@ namespace moelora::adapters {
 ///
 /// Saves x, z and m. No weights: all are 1.
 struct AdaptedGroup : torch::autograd::Function<AdaptedGroup> {
+  struct Outputs {
+    torch::autograd::variable_list y;
+    at::Tensor z, scaled;  // z; s m, undefined where there are no weights
+  };
+
+  /// The forward pass alone: what is called where no gradient is wanted.
+  static Outputs compute(const at::Tensor& x, const std::optional<at::Tensor>& weights,
+                         const AdaptedProjection& projection, const TaskRows& rows);
+
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                                                 const at::Tensor& stack, const std::optional<at::Tensor>& weights,
                                                 at::TensorList b, const AdaptedProjection* projection,

@@ -48,10 +48,11 @@ std::vector<at::Tensor> AdaptedProjection::forward(const at::Tensor& x, const nn
     return outputs;
   }
   const auto& rows = static_cast<const TaskRows&>(*context);
-  std::vector<at::Tensor> b;
-  for (const MemberAdapter& adapter : adapters_) b.push_back(adapter.b);
   const at::Tensor weights = row_weights(rows, x);
   const std::optional<at::Tensor> given = weights.defined() ? std::optional(weights) : std::nullopt;
+  if (!at::GradMode::is_enabled()) return AdaptedGroup::compute(x, given, *this, rows).y;
+  std::vector<at::Tensor> b;
+  for (const MemberAdapter& adapter : adapters_) b.push_back(adapter.b);
   return AdaptedGroup::apply(x, stack_, given, at::TensorList(b), this, &rows);
 }
 
@@ -76,7 +77,8 @@ std::vector<NamedTensor> AdaptedProjection::parameters() const {
 void AdaptedProjection::refresh() {
   stack_compute_ = stack_.detach().to(compute_dtype_);
   b_compute_.clear();
-  for (const MemberAdapter& adapter : adapters_) b_compute_.push_back(adapter.b.detach().to(compute_dtype_));
+  for (const MemberAdapter& adapter : adapters_)
+    b_compute_.push_back(adapter.b.detach().to(compute_dtype_).t().contiguous());
 }
 
 void AdaptedProjection::merge(int64_t task) {

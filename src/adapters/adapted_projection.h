@@ -79,7 +79,7 @@ class AdaptedProjection : public nn::Projection {
   at::Tensor stack_;                                     // A of all adapted members [n R, in] float32, a leaf
   std::vector<MemberAdapter> adapters_;                  // n
   at::Tensor stack_compute_;                             // stack_ in the compute dtype
-  std::vector<at::Tensor> b_compute_;                    // [out_i, R] each
+  std::vector<at::Tensor> b_compute_;                    // [R, out_i] each: decoding streams its rows
   std::vector<std::unique_ptr<nn::BaseLinear>> merged_;  // one a member while merged, else empty
 };
 

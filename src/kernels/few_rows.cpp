@@ -8,17 +8,12 @@
 namespace moelora::kernels {
 namespace {
 
-constexpr int64_t kGrain = 64;  // weight rows that a thread takes at least
+constexpr int64_t kGrain = 64;  // outputs that a thread takes at least
 
-void run(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, const at::Tensor& y, bool add) {
-  const int64_t rows = x.size(0), in = x.size(1), out = w.size(0);
-  with_element(x, [&]<class E>() {
-    at::parallel_for(0, out, kGrain, [&](int64_t begin, int64_t end) {
-      passes_for<E>().few_rows(elements<E>(x), x.stride(0), rows, elements<E>(w) + begin * w.stride(0), w.stride(0), in,
-                               bias.defined() ? elements<E>(bias) + begin : nullptr, mutable_elements<E>(y) + begin,
-                               y.stride(0), end - begin, add);
-    });
-  });
+/// run(first weight row or column, how many) for a thread's share of `out`.
+template <class Run>
+void share(int64_t out, const Run& run) {
+  at::parallel_for(0, out, kGrain, [&](int64_t begin, int64_t end) { run(begin, end - begin); });
 }
 
 }  // namespace
@@ -34,16 +29,30 @@ at::Tensor few_rows_linear(const at::Tensor& x, const at::Tensor& w, const at::T
   require(!bias.defined() || (bias.is_contiguous() && bias.numel() == w.size(0)), "few_rows_linear", "bias [out]",
           bias);
   const at::Tensor y = at::empty({x.size(0), w.size(0)}, x.options());
-  run(x, w, bias, y, /*add=*/false);
+  with_element(x, [&]<class E>() {
+    share(w.size(0), [&](int64_t begin, int64_t outs) {
+      passes_for<E>().few_rows(elements<E>(x), x.stride(0), x.size(0), elements<E>(w) + begin * w.stride(0),
+                               w.stride(0), x.size(1), bias.defined() ? elements<E>(bias) + begin : nullptr,
+                               mutable_elements<E>(y) + begin, y.stride(0), outs);
+    });
+  });
   return y;
 }
 
 void few_rows_add(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) {
-  require(takes_few_rows(x, w), "few_rows_add", "x [T <= 8, in]", x);
-  require(w.dim() == 2 && w.size(1) == x.size(1), "few_rows_add", "w [out, in]", w);
-  require(y.dim() == 2 && y.size(0) == x.size(0) && y.size(1) == w.size(0) && y.stride(1) == 1, "few_rows_add",
-          "y [T, out]", y);
-  run(x, w, {}, y, /*add=*/true);
+  require(takes_few_rows(x, x), "few_rows_add", "x [T <= 8, in]", x);
+  require(w.dim() == 2 && w.size(0) == x.size(1) && w.scalar_type() == x.scalar_type() &&
+              (w.stride(1) == 1 || w.size(1) == 1),
+          "few_rows_add", "w [in, out]", w);
+  require(y.dim() == 2 && y.size(0) == x.size(0) && y.size(1) == w.size(1) && y.stride(1) == 1 &&
+              y.scalar_type() == x.scalar_type(),
+          "few_rows_add", "y [T, out]", y);
+  with_element(x, [&]<class E>() {
+    share(w.size(1), [&](int64_t begin, int64_t outs) {
+      passes_for<E>().few_rows_add(elements<E>(x), x.stride(0), x.size(0), elements<E>(w) + begin, w.stride(0),
+                                   x.size(1), mutable_elements<E>(y) + begin, y.stride(0), outs);
+    });
+  });
 }
 
 }  // namespace moelora::kernels

@@ -17,7 +17,9 @@ bool takes_few_rows(const at::Tensor& x, const at::Tensor& w);
 /// Sums in float32 (float64 for float64), in an order that depends on `in` alone. No autograd.
 at::Tensor few_rows_linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias);
 
-/// y += x W^T, into y [T, out] with contiguous rows.
+/// y += x W, into y [T, out]; w [in, out]. x, w and y of one dtype, rows contiguous, T as takes_few_rows says. For a
+/// small `in` (an adapter's rank), where the sums of few_rows_linear would be mostly within vectors. Sums in float32
+/// (float64), in the order of `in`, y first.
 void few_rows_add(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y);
 
 }  // namespace moelora::kernels

@@ -1,4 +1,4 @@
-// The pass of few_rows.h: each weight row is read once and multiplied with every row of x.
+// The passes of few_rows.h: each weight is read once and multiplied with every row of x.
 #pragma once
 
 #include <type_traits>
@@ -32,7 +32,7 @@ struct Products<Bf16> {
 template <class E>
 MOELORA_INLINE typename Products<E>::Operand tail_operand(const E* p, int64_t left) {
 #if defined(__AVX512BF16__)
-  if constexpr (std::is_same_v<E, Bf16>) {  // an adapter's B has a row of the rank's length: always this
+  if constexpr (std::is_same_v<E, Bf16>) {
     return bits_as<__m512bh>(_mm512_maskz_loadu_epi16(static_cast<__mmask32>((1u << left) - 1), p));
   }
 #endif
@@ -55,7 +55,7 @@ MOELORA_INLINE E rounded(Compute<E> x) {
 /// kOuts weight rows with kRows rows of x.
 template <class E, int kRows, int kOuts>
 void few_rows_block(const E* x, int64_t x_stride, const E* w, int64_t w_stride, int64_t in, const E* bias, E* y,
-                    int64_t y_stride, bool add) {
+                    int64_t y_stride) {
   using C = Compute<E>;
   using P = Products<E>;
   Vec<C> sums[kOuts][kRows] = {};
@@ -81,26 +81,66 @@ void few_rows_block(const E* x, int64_t x_stride, const E* w, int64_t w_stride, 
     for (int o = 0; o < kOuts; ++o) {  // unrolled, or the sums would lie in memory all the time
       C sum = sum_of<C>(sums[o][r]);
       if (bias) sum += to_compute(bias[o]);
-      E& to = y[r * y_stride + o];
-      if (add) sum += to_compute(to);
-      to = rounded<E>(sum);
+      y[r * y_stride + o] = rounded<E>(sum);
     }
   }
 }
 
 template <class E, int kRows>
 void few_rows_of(const E* x, int64_t x_stride, const E* w, int64_t w_stride, int64_t in, const E* bias, E* y,
-                 int64_t y_stride, int64_t outs, bool add) {
+                 int64_t y_stride, int64_t outs) {
   constexpr int kOuts = kVectorBytes == 64 ? (kRows <= 4 ? 4 : 2) : (kRows <= 2 ? 4 : 1);  // sums stay in registers
   int64_t o = 0;
   for (; o + kOuts <= outs; o += kOuts) {
     few_rows_block<E, kRows, kOuts>(x, x_stride, w + o * w_stride, w_stride, in, bias ? bias + o : nullptr, y + o,
-                                    y_stride, add);
+                                    y_stride);
   }
   for (; o < outs; ++o) {
-    few_rows_block<E, kRows, 1>(x, x_stride, w + o * w_stride, w_stride, in, bias ? bias + o : nullptr, y + o, y_stride,
-                                add);
+    few_rows_block<E, kRows, 1>(x, x_stride, w + o * w_stride, w_stride, in, bias ? bias + o : nullptr, y + o,
+                                y_stride);
   }
+}
+
+/// kVectors vectors of columns, of which the last may be a part.
+template <class E, int kRows, int kVectors>
+MOELORA_INLINE void few_rows_add_block(const E* x, int64_t x_stride, const E* w, int64_t w_stride, int64_t in, E* y,
+                                       int64_t y_stride, int64_t outs) {
+  using C = Compute<E>;
+  constexpr int64_t kLane = kLanes<C>;
+  Vec<C> sums[kRows][kVectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = load_up_to(y + r * y_stride + v * kLane, outs - v * kLane);
+  }
+  for (int64_t i = 0; i < in; ++i) {
+    Vec<C> weights[kVectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) weights[v] = load_up_to(w + i * w_stride + v * kLane, outs - v * kLane);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const Vec<C> factor = splat<C>(to_compute(x[r * x_stride + i]));
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) sums[r][v] += weights[v] * factor;
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) store_up_to(y + r * y_stride + v * kLane, sums[r][v], outs - v * kLane);
+  }
+}
+
+template <class E, int kRows>
+void few_rows_add_of(const E* x, int64_t x_stride, const E* w, int64_t w_stride, int64_t in, E* y, int64_t y_stride,
+                     int64_t outs) {
+  constexpr int64_t kLane = kLanes<Compute<E>>;
+  constexpr int kVectors = kVectorBytes == 64 ? 2 : 1;  // sums stay in registers
+  int64_t o = 0;
+  for (; o + kVectors * kLane <= outs; o += kVectors * kLane)
+    few_rows_add_block<E, kRows, kVectors>(x, x_stride, w + o, w_stride, in, y + o, y_stride, kVectors * kLane);
+  for (; o < outs; o += kLane)
+    few_rows_add_block<E, kRows, 1>(x, x_stride, w + o, w_stride, in, y + o, y_stride, outs - o);
 }
 
 /// f with the number of rows as a constant, 1 to 8; nothing where there is none.
@@ -130,9 +170,17 @@ MOELORA_INLINE void for_count_of_rows(int64_t rows, const F& f) {
 
 template <class E>
 void few_rows(const E* x, int64_t x_stride, int64_t rows, const E* w, int64_t w_stride, int64_t in, const E* bias, E* y,
-              int64_t y_stride, int64_t outs, bool add) {
+              int64_t y_stride, int64_t outs) {
   for_count_of_rows(rows, [&]<int kRows>(std::integral_constant<int, kRows>) {
-    few_rows_of<E, kRows>(x, x_stride, w, w_stride, in, bias, y, y_stride, outs, add);
+    few_rows_of<E, kRows>(x, x_stride, w, w_stride, in, bias, y, y_stride, outs);
+  });
+}
+
+template <class E>
+void few_rows_add(const E* x, int64_t x_stride, int64_t rows, const E* w, int64_t w_stride, int64_t in, E* y,
+                  int64_t y_stride, int64_t outs) {
+  for_count_of_rows(rows, [&]<int kRows>(std::integral_constant<int, kRows>) {
+    few_rows_add_of<E, kRows>(x, x_stride, w, w_stride, in, y, y_stride, outs);
   });
 }
 

@@ -34,6 +34,7 @@ constexpr Passes<E> make_passes() {
       .attention_padded_size = Backward::padded,
       .attention_padded_rows = Backward::padded_rows,
       .few_rows = few_rows<E>,
+      .few_rows_add = few_rows_add<E>,
       .nf4_dequantize = nf4_dequantize<E>,
       .narrow = narrow<E>,
   };

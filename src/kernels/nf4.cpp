@@ -224,7 +224,7 @@ at::Tensor nf4_few_rows_linear(const at::Tensor& x, const Nf4Weight& weight, con
         dequantize_rows<E>(weight, begin, end, tile);
         passes_for<E>().few_rows(elements<E>(x), x.stride(0), x.size(0), tile, weight.in, weight.in,
                                  bias.defined() ? elements<E>(bias) + begin : nullptr, mutable_elements<E>(y) + begin,
-                                 y.stride(0), end - begin, /*add=*/false);
+                                 y.stride(0), end - begin);
       }
     });
   });

@@ -112,9 +112,12 @@ struct Passes {
   int64_t (*attention_padded_size)(int64_t head_size);
   int64_t (*attention_padded_rows)(int64_t n);
 
-  /// y [rows, outs] = x w^T + bias (may be null), or y += x w^T where `add`; rows <= 8, w [outs, in].
+  /// y [rows, outs] = x w^T + bias (may be null); rows <= 8, w [outs, in].
   void (*few_rows)(const E* x, int64_t x_stride, int64_t rows, const E* w, int64_t w_stride, int64_t in, const E* bias,
-                   E* y, int64_t y_stride, int64_t outs, bool add);
+                   E* y, int64_t y_stride, int64_t outs);
+  /// y [rows, outs] += x w; rows <= 8, w [in, outs].
+  void (*few_rows_add)(const E* x, int64_t x_stride, int64_t rows, const E* w, int64_t w_stride, int64_t in, E* y,
+                       int64_t y_stride, int64_t outs);
 
   /// `count` numbers of codes (nf4.h) from the beginning of a block on; scales, one a block.
   void (*nf4_dequantize)(const uint8_t* codes, const float* scales, E* out, int64_t count);
