@@ -49,7 +49,8 @@ TextRequest RowRequests::of(const data::Row& row) const {
                                   .sampling = wish_.sampling,
                                   .logprobs = wish_.logprobs,
                                   .where = row.where()},
-                      .stop = wish_.stop};
+                      .stop = wish_.stop,
+                      .lead = renderer_.answer_lead()};
   if (wish_.choose) request.labels = labels_of(row, task_config);
   return request;
 }

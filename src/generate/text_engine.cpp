@@ -63,7 +63,7 @@ void TextEngine::submit(TextRequest request) {
   }
   if (request.labels.empty()) {
     engine_.submit(std::move(request.request));
-    written_.emplace(id, Written{.stream = TextStream(tokenizer_, std::move(request.stop)), .text = {}});
+    written_.emplace(id, Written{.stream = {tokenizer_, std::move(request.stop), std::move(request.lead)}, .text = {}});
     return;
   }
   const int64_t labels = std::ssize(request.labels);

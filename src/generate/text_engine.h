@@ -22,6 +22,7 @@ struct Label {
 struct TextRequest {
   Request request;                // its id at least 0
   std::vector<std::string> stop;  // end the answer and are not part of it
+  std::string lead;               // PromptRenderer::answer_lead
   std::vector<Label> labels;      // not empty: the answer is the most probable of these; sampling and stop don't matter
 };
 

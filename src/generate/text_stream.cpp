@@ -16,8 +16,17 @@ size_t begun(std::string_view text, std::string_view stop) {
 
 }  // namespace
 
-TextStream::TextStream(const text::Tokenizer& tokenizer, std::vector<std::string> stop)
-    : decoder_(tokenizer, {.skip_special_tokens = true}), stop_(std::move(stop)) {}
+TextStream::TextStream(const text::Tokenizer& tokenizer, std::vector<std::string> stop, std::string lead)
+    : decoder_(tokenizer, {.skip_special_tokens = true}), stop_(std::move(stop)), lead_(std::move(lead)) {}
+
+std::string TextStream::after_lead(std::string piece) {
+  if (lead_.empty()) return piece;
+  begun_ += piece;
+  if (begun_.size() < lead_.size() && lead_.starts_with(begun_)) return {};
+  if (begun_.starts_with(lead_)) begun_.erase(0, lead_.size());
+  lead_.clear();
+  return std::move(begun_);
+}
 
 std::string TextStream::certain(std::string piece) {
   if (stopped_) return {};
@@ -39,11 +48,13 @@ std::string TextStream::certain(std::string piece) {
 }
 
 std::string TextStream::push(int32_t id) {
-  return certain(decoder_.push(id));
+  return certain(after_lead(decoder_.push(id)));
 }
 
 std::string TextStream::finish() {
-  std::string text = certain(decoder_.finish());
+  std::string rest = after_lead(decoder_.finish());
+  if (!lead_.empty()) rest = std::move(begun_);  // only a beginning of the lead has come
+  std::string text = certain(std::move(rest));
   return stopped_ ? text : text + held_;
 }
 

@@ -63,6 +63,25 @@ TEST(TextStream, WhatOnlyBeganLikeAStopStringIsShownInTheEnd) {
   EXPECT_FALSE(stream.stopped());
 }
 
+TEST(TextStream, LeavesOutTheLeadOfATemplate) {
+  for (const std::string lead : {" ", "\n ", "\n\n"}) {
+    for (const std::string answer : {"one two", " two", "", "\n"}) {
+      TextStream stream(tokenizer(), {"STOP"}, lead);
+      std::string shown;
+      for (const int32_t id : encode(lead + answer)) shown += stream.push(id);
+      EXPECT_EQ(shown + stream.finish(), answer);
+    }
+    TextStream without(tokenizer(), {}, lead);
+    std::string shown;
+    for (const int32_t id : encode("one")) shown += without.push(id);
+    EXPECT_EQ(shown + without.finish(), "one") << "an answer that has no lead is whole";
+  }
+  TextStream begun(tokenizer(), {}, "\n ");
+  std::string shown;
+  for (const int32_t id : encode("\n")) shown += begun.push(id);
+  EXPECT_EQ(shown + begun.finish(), "\n");
+}
+
 class TextEngines : public ::testing::Test {
  protected:
   static const adapters::Model& model() {
