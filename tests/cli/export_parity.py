@@ -97,9 +97,9 @@ def export(place, formats=FORMATS):
         require(printed.count("read back") == 3, f"three directories were checked: {printed}")
 
 
-def compare_answers(place, steps, tokenizer, task, prompts, ids, tie):
+def compare_answers(place, steps, tokenizer, task, prompts, ids, tie, lead=""):
     """`steps`: {name: last logits of sequences}. The first chooses PROMPTS of `prompts`, whose token ids are `ids`; the others and the
-    program answer them as it does. Returns how many of the answers differ."""
+    program answer them as it does, the program without the template's `lead`. Returns how many of the answers differ."""
     (first, choose), *others = steps.items()
     expected = greedy.answers(choose, ids, tokenizer.eos_token_id, NEW_TOKENS, tie)
     chosen = [i for i, answer in enumerate(expected) if answer is not None][:PROMPTS]
@@ -110,7 +110,7 @@ def compare_answers(place, steps, tokenizer, task, prompts, ids, tie):
         require(theirs == expected, f"{task}: {first} answers {expected}, {name} {theirs}")
     flags = [flag for i in chosen for flag in ("--prompt", prompts[i])]
     ours = place.run_well("generate", "run", "--task", task, "--max-new-tokens", NEW_TOKENS, *flags)
-    texts = "".join(f"{tokenizer.decode(answer, skip_special_tokens=True)}\n" for answer in expected)
+    texts = "".join(f"{tokenizer.decode(answer, skip_special_tokens=True).removeprefix(lead)}\n" for answer in expected)
     texts = texts.replace("\r\n", "\n").replace("\r", "\n")  # as the program's output is read
     require(ours == texts, f"{task}: {first} answers {texts!r}, the program {ours!r}")
     return len(set(map(tuple, expected)))
@@ -205,7 +205,7 @@ def check_demo(place, fixtures):
         steps = {"PEFT": greedy.last_logits(adapted), "the merged model": greedy.last_logits(merged), "llama.cpp": llama.last_logits}
         prompts = [tokenizer.apply_chat_template([{"role": "user", "content": text}], add_generation_prompt=True,
                                                  return_dict=True)["input_ids"] for text in texts]
-        compare_answers(place, steps, tokenizer, task, texts, prompts, 2 * F16 * scale)
+        compare_answers(place, steps, tokenizer, task, texts, prompts, 2 * F16 * scale, lead=" ")
 
 
 if __name__ == "__main__":
