@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/checked_file.h"
+#include "core/durable.h"
 
 namespace moelora {
 namespace {
@@ -25,21 +26,15 @@ ResumableLines::ResumableLines(std::filesystem::path target, const std::string& 
   refuse_others(identity);
   part_ = target_;
   part_ += "." + identity + std::string(kSuffix);
-  file_ = std::make_unique<CheckedFile>(file_system_, part_, O_RDWR | O_CREAT | O_APPEND, 0600);
-  if (!file_->try_lock()) {
+  lock_ = std::make_unique<CheckedFile>(file_system_, part_, O_RDWR | O_CREAT, 0600);
+  if (!lock_->try_lock()) {
     throw Error(ErrorKind::kIo, {.where = target_.string(), .problem = "another process is writing this file"});
   }
+  log_ = std::make_unique<AppendLog>(part_, file_system_);  // drops a torn last line, so only after the lock
   std::vector<std::byte> buffer(1 << 16);
-  int64_t total = 0;
-  while (const size_t count = file_->read(buffer)) {
-    for (size_t i = 0; i < count; ++i) {
-      if (buffer[i] != std::byte{'\n'}) continue;
-      ++lines_;
-      size_ = total + static_cast<int64_t>(i) + 1;
-    }
-    total += static_cast<int64_t>(count);
+  while (const size_t count = lock_->read(buffer)) {
+    lines_ += std::ranges::count(std::span(buffer).first(count), std::byte{'\n'});
   }
-  if (size_ < total) file_->truncate(size_);
 }
 
 ResumableLines::~ResumableLines() = default;
@@ -60,27 +55,14 @@ void ResumableLines::refuse_others(const std::string& identity) const {
 }
 
 void ResumableLines::append(std::string_view line) {
-  std::string text(line);
-  text += '\n';
-  try {
-    file_->write(std::as_bytes(std::span(text)));
-  } catch (const Error&) {
-    try {
-      file_->truncate(size_);
-    } catch (const Error&) {
-      // The next opening drops the torn line; the write's error is the one to report.
-    }
-    throw;
-  }
-  size_ += static_cast<int64_t>(text.size());
+  log_->append(line);
   ++lines_;
 }
 
 void ResumableLines::finish() {
-  file_->sync();
+  log_->sync();
   if (const int result = file_system_.rename_new(part_, target_); result < 0)
     throw io_error(target_, "give the finished file its name", -result);
-  file_->close();
   sync_directory(file_system_, target_.parent_path());
 }
 

@@ -12,6 +12,7 @@
 
 namespace moelora {
 
+class AppendLog;
 class CheckedFile;
 
 class ResumableLines {
@@ -41,8 +42,8 @@ class ResumableLines {
   FileSystem& file_system_;
   std::filesystem::path target_;
   std::filesystem::path part_;
-  std::unique_ptr<CheckedFile> file_;
-  int64_t size_ = 0;
+  std::unique_ptr<CheckedFile> lock_;  // of the unfinished file, held until destroyed
+  std::unique_ptr<AppendLog> log_;
   int64_t lines_ = 0;
 };
 

@@ -49,7 +49,7 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& run_dir, cons
 Checkpoint load_checkpoint(const std::filesystem::path& dir);
 
 /// The newest checkpoint that verifies, passing over those that don't. Throws Error(kIo) where one can't be read: a
-/// disk or permission that fails for now makes no checkpoint a bad one.
+/// failing disk or a missing permission makes no checkpoint a bad one.
 NewestCheckpoint newest_valid_checkpoint(const std::filesystem::path& run_dir);
 
 /// Renames a checkpoint to a name that no reader takes for one, `bad-checkpoint-<step>`, and returns it: what can't be

@@ -5,30 +5,21 @@
 #include <sys/stat.h>
 
 #include <fstream>
-#include <functional>
 #include <iterator>
 
 #include "core/error.h"
 #include "core/temporary_directory.h"
+#include "support/error_kind.h"
 
 namespace moelora {
 namespace {
 
 using test::read_file;
 using test::TemporaryDirectory;
+using testing::kind_of;
 
 class Lines : public ::testing::Test {
  protected:
-  static ErrorKind kind_of(const std::function<void()>& action) {
-    try {
-      action();
-    } catch (const Error& error) {
-      return error.kind();
-    }
-    ADD_FAILURE() << "nothing was thrown";
-    return ErrorKind::kInternal;
-  }
-
   TemporaryDirectory dir_;
   std::filesystem::path target_ = dir_.path() / "out.jsonl";
 };

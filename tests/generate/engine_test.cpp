@@ -13,9 +13,12 @@
 #include "core/interrupt.h"
 #include "generate/made_models.h"
 #include "nn/random_weights.h"
+#include "support/error_kind.h"
 
 namespace moelora::generate {
 namespace {
+
+using moelora::testing::kind_of;
 
 constexpr int64_t kContext = 128;  // of the fixtures
 
@@ -46,16 +49,6 @@ Written run(const adapters::Model& model, const EngineOptions& options, const st
   engine.run_all(requests, [&](const Completion& one) { collect({one}, &written); });
   EXPECT_TRUE(engine.idle());
   return written;
-}
-
-ErrorKind kind_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return ErrorKind::kInternal;
 }
 
 class MixedTasks : public ::testing::Test {

@@ -11,12 +11,7 @@ namespace moelora::kernels {
 namespace {
 
 using test::max_difference;
-
-/// Standard normal, the next of a fixed sequence.
-at::Tensor random_tensor(std::vector<int64_t> sizes, at::ScalarType type) {
-  static uint64_t seed = 1;
-  return test::random_tensor(std::move(sizes), seed++).to(type);
-}
+using test::next_random_tensor;
 
 class FewRows : public EveryLevel {};
 
@@ -29,8 +24,8 @@ TEST_P(FewRows, EqualsTheProductInFloat64) {
     for (const int64_t rows : {0, 1, 2, 3, 5, 8}) {
       for (const int64_t in : {1, 7, 16, 33, 64, 200}) {
         for (const int64_t out : {1, 3, 4, 130}) {
-          const at::Tensor x = random_tensor({rows, in}, type), w = random_tensor({out, in}, type),
-                           b = random_tensor({out}, type);
+          const at::Tensor x = next_random_tensor({rows, in}, type), w = next_random_tensor({out, in}, type),
+                           b = next_random_tensor({out}, type);
           const at::Tensor expected = at::linear(x.to(at::kDouble), w.to(at::kDouble), b.to(at::kDouble));
           const double scale = 1 + std::sqrt(static_cast<double>(in));
           EXPECT_LE(max_difference(few_rows_linear(x, w, b), expected), tolerance(type) * scale)
@@ -46,7 +41,7 @@ TEST_P(FewRows, EqualsTheProductInFloat64) {
 
 TEST_P(FewRows, ARowsBitsDontDependOnTheOthers) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
-    const at::Tensor x = random_tensor({8, 77}, type), w = random_tensor({50, 77}, type);
+    const at::Tensor x = next_random_tensor({8, 77}, type), w = next_random_tensor({50, 77}, type);
     const at::Tensor together = few_rows_linear(x, w, {});
     for (int64_t row = 0; row < 8; ++row) {
       EXPECT_TRUE(few_rows_linear(x.narrow(0, row, 1), w, {}).equal(together.narrow(0, row, 1))) << row;
@@ -62,22 +57,22 @@ TEST_P(FewRows, ARowsBitsDontDependOnTheOthers) {
 }
 
 TEST_P(FewRows, TakesRowsThatAreStrided) {
-  const at::Tensor wide = random_tensor({4, 96}, at::kBFloat16), w = random_tensor({20, 32}, at::kBFloat16);
+  const at::Tensor wide = next_random_tensor({4, 96}, at::kBFloat16), w = next_random_tensor({20, 32}, at::kBFloat16);
   const at::Tensor part = wide.narrow(1, 32, 32);
   EXPECT_TRUE(few_rows_linear(part, w, {}).equal(few_rows_linear(part.contiguous(), w, {})));
-  const at::Tensor out = random_tensor({4, 60}, at::kBFloat16).mul(0), narrow = out.narrow(1, 20, 20);
+  const at::Tensor out = next_random_tensor({4, 60}, at::kBFloat16).mul(0), narrow = out.narrow(1, 20, 20);
   few_rows_add(part, w.t().contiguous(), narrow);
   EXPECT_LE(max_difference(narrow, few_rows_linear(part, w, {})), 0.25) << "one rounding of sums up to some 30";
   EXPECT_EQ(out.narrow(1, 0, 20).abs().sum().item<double>() + out.narrow(1, 40, 20).abs().sum().item<double>(), 0);
 }
 
 TEST_P(FewRows, LeavesManyRowsAndGradientsToOthers) {
-  const at::Tensor w = random_tensor({5, 6}, at::kFloat);
-  EXPECT_TRUE(takes_few_rows(random_tensor({8, 6}, at::kFloat), w));
-  EXPECT_FALSE(takes_few_rows(random_tensor({9, 6}, at::kFloat), w));
-  EXPECT_FALSE(takes_few_rows(random_tensor({2, 6}, at::kDouble), w));
-  EXPECT_FALSE(takes_few_rows(random_tensor({2, 6}, at::kFloat).requires_grad_(true), w));
-  EXPECT_THROW(few_rows_linear(random_tensor({2, 7}, at::kFloat), w, {}), Error);
+  const at::Tensor w = next_random_tensor({5, 6}, at::kFloat);
+  EXPECT_TRUE(takes_few_rows(next_random_tensor({8, 6}, at::kFloat), w));
+  EXPECT_FALSE(takes_few_rows(next_random_tensor({9, 6}, at::kFloat), w));
+  EXPECT_FALSE(takes_few_rows(next_random_tensor({2, 6}, at::kDouble), w));
+  EXPECT_FALSE(takes_few_rows(next_random_tensor({2, 6}, at::kFloat).requires_grad_(true), w));
+  EXPECT_THROW(few_rows_linear(next_random_tensor({2, 7}, at::kFloat), w, {}), Error);
 }
 
 MOELORA_EVERY_LEVEL(FewRows);

@@ -12,11 +12,7 @@ namespace moelora::kernels {
 namespace {
 
 using test::max_difference;
-
-at::Tensor random_tensor(std::vector<int64_t> sizes, at::ScalarType type) {
-  static uint64_t seed = 1;
-  return test::random_tensor(std::move(sizes), seed++).to(type);
-}
+using test::next_random_tensor;
 
 /// Room for rounding of results to `type`, relative to their size.
 double rounding(at::ScalarType type) {
@@ -28,7 +24,8 @@ class Int8 : public EveryLevel {};
 TEST_P(Int8, ValuesAreWithinHalfAStep) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     for (const int64_t width : {1, 5, 16, 63, 64, 200}) {
-      const at::Tensor x = random_tensor({9, width}, type), columns = random_tensor({width}, at::kFloat).abs();
+      const at::Tensor x = next_random_tensor({9, width}, type),
+                       columns = next_random_tensor({width}, at::kFloat).abs();
       for (const at::Tensor& factors : {at::Tensor(), columns}) {
         const Int8Rows rows = quantize_rows(x, factors);
         const at::Tensor exact = factors.defined() ? x.to(at::kDouble).mul(factors.to(at::kDouble)) : x.to(at::kDouble);
@@ -42,11 +39,11 @@ TEST_P(Int8, ValuesAreWithinHalfAStep) {
 }
 
 TEST_P(Int8, RowsOfZerosAndOfNoNumbers) {
-  at::Tensor x = random_tensor({4, 40}, at::kFloat);
+  at::Tensor x = next_random_tensor({4, 40}, at::kFloat);
   x[0].zero_();
   x[1][7] = std::numeric_limits<float>::quiet_NaN();
   x[2][39] = std::numeric_limits<float>::infinity();
-  const Int8Rows w = quantize_weight(random_tensor({6, 40}, at::kFloat));
+  const Int8Rows w = quantize_weight(next_random_tensor({6, 40}, at::kFloat));
   const at::Tensor y = int8_linear(x, w, {});
   EXPECT_EQ(y[0].abs().max().item<double>(), 0);
   EXPECT_TRUE(y[1].isnan().all().item<bool>());
@@ -59,8 +56,8 @@ TEST_P(Int8, ProductsAreExactInWholeNumbers) {
     for (const int64_t rows : {0, 1, 3, 8, 9, 40}) {
       for (const int64_t in : {1, 31, 64, 65, 200}) {
         for (const int64_t out : {1, 5, 130}) {
-          const at::Tensor x = random_tensor({rows, in}, type), bias = random_tensor({out}, type);
-          const Int8Rows w = quantize_weight(random_tensor({out, in}, type)), q = quantize_rows(x);
+          const at::Tensor x = next_random_tensor({rows, in}, type), bias = next_random_tensor({out}, type);
+          const Int8Rows w = quantize_weight(next_random_tensor({out, in}, type)), q = quantize_rows(x);
           const at::Tensor whole = at::mm(q.values.to(at::kDouble), w.values.to(at::kDouble).t());
           const at::Tensor product =
               whole.mul(q.scales.to(at::kDouble).unsqueeze(1)).mul(w.scales.to(at::kDouble).unsqueeze(0));
@@ -75,8 +72,8 @@ TEST_P(Int8, ProductsAreExactInWholeNumbers) {
 }
 
 TEST_P(Int8, ARowsBitsDontDependOnTheOthers) {
-  const at::Tensor x = random_tensor({30, 96}, at::kBFloat16);
-  const Int8Rows w = quantize_weight(random_tensor({50, 96}, at::kBFloat16));
+  const at::Tensor x = next_random_tensor({30, 96}, at::kBFloat16);
+  const Int8Rows w = quantize_weight(next_random_tensor({50, 96}, at::kBFloat16));
   const at::Tensor together = int8_linear(x, w, {});
   for (const int64_t begin : {0, 7, 29}) {
     EXPECT_TRUE(int8_linear(x.narrow(0, begin, 1), w, {}).equal(together.narrow(0, begin, 1))) << begin;
@@ -86,8 +83,8 @@ TEST_P(Int8, ARowsBitsDontDependOnTheOthers) {
 TEST_P(Int8, InputGradientIsTheTransposedProduct) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     for (const int64_t rows : {0, 1, 17}) {
-      const Int8Rows w = quantize_weight(random_tensor({70, 33}, type));
-      const at::Tensor dy = random_tensor({rows, 70}, type);
+      const Int8Rows w = quantize_weight(next_random_tensor({70, 33}, type));
+      const at::Tensor dy = next_random_tensor({rows, 70}, type);
       const Int8Rows q = quantize_rows(dy, w.scales);
       const at::Tensor expected =
           at::mm(q.values.to(at::kDouble), w.values.to(at::kDouble)).mul(q.scales.to(at::kDouble).unsqueeze(1));
@@ -106,8 +103,8 @@ TEST_P(Int8, InputGradientIsTheTransposedProduct) {
 }
 
 TEST_P(Int8, TakesRowsThatAreStrided) {
-  const at::Tensor wide = random_tensor({12, 96}, at::kBFloat16), part = wide.narrow(1, 32, 32);
-  const Int8Rows w = quantize_weight(random_tensor({20, 32}, at::kBFloat16));
+  const at::Tensor wide = next_random_tensor({12, 96}, at::kBFloat16), part = wide.narrow(1, 32, 32);
+  const Int8Rows w = quantize_weight(next_random_tensor({20, 32}, at::kBFloat16));
   EXPECT_TRUE(int8_linear(part, w, {}).equal(int8_linear(part.contiguous(), w, {})));
 }
 

@@ -26,6 +26,12 @@ inline at::Tensor random_tensor(std::vector<int64_t> sizes, uint64_t seed, doubl
   return x;
 }
 
+/// The next of a fixed sequence of such tensors, as `type`.
+inline at::Tensor next_random_tensor(std::vector<int64_t> sizes, at::ScalarType type) {
+  static uint64_t seed = 1;
+  return random_tensor(std::move(sizes), seed++).to(type);
+}
+
 /// Largest absolute difference, both as float64; infinity where shapes differ or a value is not finite.
 inline double max_difference(const at::Tensor& a, const at::Tensor& b) {
   if (a.sizes() != b.sizes()) return INFINITY;
