@@ -194,9 +194,9 @@ void add_bench_generate(CLI::App& bench) {
 }
 
 void add_bench_train(CLI::App& bench) {
-  CLI::App* verb =
-      add_verb(bench, "train", "optimizer steps: tokens per second, memory, and where the time goes",
-               "moelora bench train --shape qwen2.5-0.5b --workload benchmarks/ragged.jsonl --adapter.experts 8");
+  CLI::App* verb = add_verb(
+      bench, "train", "optimizer steps: tokens per second, memory, and where the time goes",
+      "moelora bench train --shape qwen2.5-0.5b --workload benchmarks/workloads/ragged.jsonl --adapter.experts=8");
   const auto own = std::make_shared<BenchTrainFlags>();
   verb->add_option("config", own->config, "a run's configuration; else a shape with random weights");
   verb->add_option("--shape", own->shape, list_names(bench::shape_names()))->capture_default_str();

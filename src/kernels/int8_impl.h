@@ -66,6 +66,12 @@ void scale_sums(const int32_t* sums, const float* row_scales, const float* colum
   }
 }
 
+/// Products that take the bytes of x as they are.
+struct SignedBytes {
+  static MOELORA_INLINE auto row(auto x) { return x; }
+  static constexpr int32_t kShift = 0;
+};
+
 /// Sums of products of int8: by the instruction for unsigned with signed bytes where there is one (x is moved up by
 /// 128, which adds 128 times the sum of w), else as pairs of 16-bit numbers, else one by one.
 #if defined(__AVX512VNNI__)
@@ -82,7 +88,7 @@ struct Int8Products {
   static constexpr int32_t kShift = 128;
 };
 #elif defined(__AVX512BW__)
-struct Int8Products {
+struct Int8Products : SignedBytes {
   static constexpr int64_t kStep = 32;
   using Sums = __m512i;
   static MOELORA_INLINE Sums none() { return _mm512_setzero_si512(); }
@@ -92,15 +98,13 @@ struct Int8Products {
                       : _mm256_maskz_loadu_epi8(static_cast<__mmask32>((static_cast<uint64_t>(1) << left) - 1), p);
     return _mm512_cvtepi8_epi16(bytes);
   }
-  static MOELORA_INLINE __m512i row(__m512i x) { return x; }
   static MOELORA_INLINE Sums add(Sums sums, __m512i x, __m512i w) {
     return _mm512_add_epi32(sums, _mm512_madd_epi16(x, w));
   }
   static MOELORA_INLINE int32_t total(Sums sums) { return _mm512_reduce_add_epi32(sums); }
-  static constexpr int32_t kShift = 0;
 };
 #elif defined(__AVX2__)
-struct Int8Products {
+struct Int8Products : SignedBytes {
   static constexpr int64_t kStep = 16;
   using Sums = __m256i;
   static MOELORA_INLINE Sums none() { return _mm256_setzero_si256(); }
@@ -109,7 +113,6 @@ struct Int8Products {
     std::memcpy(bytes, p, static_cast<size_t>(left < kStep ? left : kStep));
     return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
   }
-  static MOELORA_INLINE __m256i row(__m256i x) { return x; }
   static MOELORA_INLINE Sums add(Sums sums, __m256i x, __m256i w) {
     return _mm256_add_epi32(sums, _mm256_madd_epi16(x, w));
   }
@@ -122,15 +125,13 @@ struct Int8Products {
   static constexpr int32_t kShift = 0;
 };
 #else
-struct Int8Products {
+struct Int8Products : SignedBytes {
   static constexpr int64_t kStep = 1;
   using Sums = int32_t;
   static MOELORA_INLINE Sums none() { return 0; }
   static MOELORA_INLINE int32_t load_part(const int8_t* p, int64_t) { return *p; }
-  static MOELORA_INLINE int32_t row(int32_t x) { return x; }
   static MOELORA_INLINE Sums add(Sums sums, int32_t x, int32_t w) { return sums + x * w; }
   static MOELORA_INLINE int32_t total(Sums sums) { return sums; }
-  static constexpr int32_t kShift = 0;
 };
 #endif
 

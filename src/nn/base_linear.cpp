@@ -8,6 +8,14 @@
 
 namespace moelora::nn {
 
+void accumulate_product(const at::Tensor& dy, const at::Tensor& weight, at::Tensor& dx) {
+  if (dx.defined()) {
+    dx.addmm_(dy, weight);
+  } else {
+    dx = at::mm(dy, weight);
+  }
+}
+
 at::Tensor PlainLinear::forward(const at::Tensor& x) const {
   const WorkTimer timer(Work::kMatrix);
   const at::Tensor weight = dense_weight(), added = bias();
@@ -17,11 +25,7 @@ at::Tensor PlainLinear::forward(const at::Tensor& x) const {
 
 void PlainLinear::accumulate_input_gradient(const at::Tensor& dy, at::Tensor& dx) const {
   const WorkTimer timer(Work::kMatrix);
-  if (dx.defined()) {
-    dx.addmm_(dy, dense_weight());
-  } else {
-    dx = at::mm(dy, dense_weight());
-  }
+  accumulate_product(dy, dense_weight(), dx);
 }
 
 std::vector<WeightPtr> PlainLinear::trainable_weights() const {

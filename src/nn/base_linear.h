@@ -38,6 +38,9 @@ class BaseLinear {
   virtual std::vector<WeightPtr> trainable_weights() const { return {}; }
 };
 
+/// dx += dy W, or a new dy W where dx is undefined: dy [T, out], weight [out, in], dx [T, in], of one dtype.
+void accumulate_product(const at::Tensor& dy, const at::Tensor& weight, at::Tensor& dx);
+
 /// The weight as the model's files have it, possibly trainable.
 class PlainLinear : public BaseLinear {
  public:

@@ -1,7 +1,6 @@
 #include "nn/nf4_linear.h"
 
 #include <ATen/ops/linear.h>
-#include <ATen/ops/mm.h>
 
 #include "core/work_timer.h"
 #include "kernels/few_rows.h"
@@ -16,11 +15,7 @@ at::Tensor Nf4Linear::forward(const at::Tensor& x) const {
 
 void Nf4Linear::accumulate_input_gradient(const at::Tensor& dy, at::Tensor& dx) const {
   const WorkTimer timer(Work::kMatrix);
-  if (dx.defined()) {
-    dx.addmm_(dy, dense_weight());
-  } else {
-    dx = at::mm(dy, dense_weight());
-  }
+  accumulate_product(dy, dense_weight(), dx);
 }
 
 }  // namespace moelora::nn

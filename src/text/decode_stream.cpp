@@ -59,8 +59,8 @@ std::string DecodeStream::push(int32_t id) {
   const auto begin = state.window.begin() + static_cast<std::ptrdiff_t>(state.context);
   const std::vector<int32_t> last(begin, state.window.end());
   std::string shorter = state.tokenizer.decode(last, state.options);
-  if (shorter
-          .empty()) {  // a blank that the decoder drops at the beginning of a text, as it would that of the next token
+  if (shorter.empty()) {
+    // A blank that the decoder drops at the beginning of a text, as it would that of the next token.
     state.given = std::move(text);
   } else {
     state.window = last;
