@@ -1,5 +1,5 @@
-// A file of rows. The first byte chooses the format: `0` detects it, `1` to `6` are those of data/formats.h in order; with
-// its highest bit set answers are optional.
+// A file of rows. The first byte chooses the format: `0` detects it, `1` to `6` are those of data/formats.h in order;
+// with its highest bit set answers are optional.
 
 #include "data/formats.h"
 #include "data/row_file.h"
