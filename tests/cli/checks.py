@@ -16,13 +16,14 @@ def run_checks(description, checks):
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True)
     parser.add_argument("--fixtures", required=True)
+    parser.add_argument("--run-logits", help="the program of tests/train, for checks that compare logits")
     parser.add_argument("--only", default="", help="checks whose name holds this")
     options = parser.parse_args()
     chosen = {name: check for name, check in checks.items() if options.only in name}
     failures = []
     for name, check in chosen.items():
         began = time.monotonic()
-        with Workplace(options.program, options.fixtures) as place:
+        with Workplace(options.program, options.fixtures, run_logits=options.run_logits) as place:
             try:
                 check(place, options.fixtures)
                 outcome = "passed"

@@ -6,6 +6,7 @@ from typing import Callable
 
 USAGE, CONFIG, DATA, MODEL, NUMERIC, IO, LIMIT = 2, 3, 4, 5, 6, 7, 9
 LONG = "a long text. " * 40
+TRAIN = ["train", "run.yaml"]
 
 
 @dataclass

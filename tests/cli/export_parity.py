@@ -1,18 +1,18 @@
-"""What transformers (merged), PEFT and llama.cpp (GGUF) make of exported directories: the same logits, and the answers of
+"""What transformers (merged), PEFT and llama.cpp (GGUF) make of exported directories: the run's own logits, and the answers of
 `moelora generate`, token for token, for every family and the demo's model.
 
-  python tests/cli/export_parity.py --program PATH --fixtures FOLDER [--only PART_OF_A_NAME]
+  python tests/cli/export_parity.py --program PATH --run-logits PATH --fixtures FOLDER [--only PART_OF_A_NAME]
 
-Tolerances of logits are 1e-4 in float32 and 2e-2 where weights have 16 bits; an adapter's own effect is a hundred times that
-at least. Prompts whose two best logits ever lie within twice the tolerance aren't counted among the twenty: either token may
-come.
+Tolerances of logits are 1e-4 in float32 and 2e-2 in llama.cpp, whose base is in F16; an adapter's own effect is a hundred
+times the larger at least. An answer is compared up to the first place whose two best logits lie within twice the tolerance:
+there either token may come. The demo's model is in bfloat16 and has large logits: see check_demo and check_merged_demo.
 """
 import functools
 import json
 import pathlib
 import random
-import shutil
 import string
+import subprocess
 import sys
 import warnings
 
@@ -26,6 +26,7 @@ import families
 import greedy
 import llama_cpp
 from checks import require, run_checks
+from export_bases import write_base
 from export_runs import ICD10, SYSTEM, TASKS, make_demo_run, make_run
 from workplace import jsonl
 
@@ -33,53 +34,14 @@ PROMPTS = 20
 NEW_TOKENS = 8
 F32, F16 = 1e-4, 2e-2
 FORMATS = ("merged", "peft", "gguf")
+FAMILIES = list(families.FAMILIES)
 
-# Their windows and long context llama.cpp computes otherwise than the models' files.
-VARIANTS = {"mistral_window", "phi3_longrope"}
-FAMILIES = [family for family in families.FAMILIES if family not in VARIANTS]
-
-# What has to be otherwise than in the fixture's config.json for llama.cpp, which knows the published models: fixed values for
-# Gemma, no window for Phi-3, no biases for InternLM2, a rotary embedding in Baichuan only where there are 32 layers.
-CHANGES = {
-    "gemma2": {"query_pre_attn_scalar": 16},
-    "gemma3_text": {"query_pre_attn_scalar": 16, "sliding_window_pattern": 6},
-    "gemma3": {"query_pre_attn_scalar": 16, "sliding_window_pattern": 6},
-    "phi3": {"sliding_window": None},
-    "internlm2": {"bias": False},
-    "baichuan2": {"num_hidden_layers": 32},
-}
+# llama.cpp has no window for Mistral: it computes the same for so many tokens.
+LLAMA_CPP_TOKENS = {"mistral_window": 6}
 
 
-def changed(tensors, config, changes):
-    """A shard's tensors as `changes` of the config.json want them."""
-    if changes.get("bias") is False:
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith(".bias")}
-    if "z_loss_weight" in config and "lm_head.weight" in tensors:  # the conversion keeps the rows of Baichuan2's head as they are
-        tensors["lm_head.weight"] /= tensors["lm_head.weight"].norm(dim=1, keepdim=True)
-    for layer in range(2, changes.get("num_hidden_layers", 0)):  # copies of the fixture's two, of little effect
-        for name in [name for name in tensors if name.startswith(f"model.layers.{layer % 2}.")]:
-            scale = 0.1 if name.endswith(("o_proj.weight", "down_proj.weight")) else 1
-            tensors[name.replace(f".{layer % 2}.", f".{layer}.", 1)] = tensors[name] * scale
-    return tensors
-
-
-def write_base(fixture, changes, base):
-    """The fixture's float32 shards with the keys of transformers 4, which llama.cpp's converter reads."""
-    shutil.copytree(fixture / "sharded", base)
-    config = json.loads((fixture / "f16/config.json").read_text())
-    config["torch_dtype"] = "float32"
-    config.get("text_config", config).update(changes)
-    (base / "config.json").write_text(json.dumps(config, indent=1))
-    for path in base.glob("*.safetensors"):
-        save_file(changed(load_file(path), config, changes), path, metadata={"format": "pt"})
-    index = base / "model.safetensors.index.json"
-    weights = json.loads(index.read_text())
-    weights["weight_map"] = {name: path.name for path in base.glob("*.safetensors") for name in load_file(path)}
-    index.write_text(json.dumps(weights))
-
-
-def load(path, dtype=torch.float32):
-    return transformers.AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation="eager").eval()
+def load(path):
+    return transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
 
 
 def logits_of(model, ids):
@@ -87,33 +49,65 @@ def logits_of(model, ids):
         return model(torch.tensor([ids])).logits[0]
 
 
-def largest(a, b):
-    return (a - b).abs().max().item()
+def our_logits(place, base, task, ids):
+    """The run's, in float32 over `base`; without a task: the base's own."""
+    prompts, out = place.path / "prompts.safetensors", place.path / "logits.safetensors"
+    save_file({"ids": torch.tensor(ids), "cu_seqlens": torch.tensor([0, len(ids)])}, prompts)
+    subprocess.run([place.run_logits, place.path / "run", base, task, prompts, out, "float32"], check=True, env=place.environment())
+    return load_file(out)["logits"].clone()  # the file, which is mapped, is written again
 
 
-def export(place, formats=FORMATS):
-    for name in formats:
+def require_near(what, a, b, tolerance):
+    difference = (a - b).abs().max().item()
+    require(difference < tolerance, f"{what} differ by {difference}, more than {tolerance}")
+    return f"{what} {difference:.1e}"
+
+
+def require_effect(task, ours, base):
+    effect = (ours - base).abs().max().item()
+    require(effect > 100 * F16, f"{task}: the adapter changes the logits only by {effect}")
+    return f"effect {effect:.1f}"
+
+
+def export(place):
+    for name in FORMATS:
         printed = place.run_well("export", "run", "--to", name, "--format", name, "--all-tasks", "--check")
         require(printed.count("read back") == 3, f"three directories were checked: {printed}")
 
 
-def compare_answers(place, steps, tokenizer, task, prompts, ids, tie, lead=""):
-    """`steps`: {name: last logits of sequences}. The first chooses PROMPTS of `prompts`, whose token ids are `ids`; the others and the
-    program answer them as it does, the program without the template's `lead`. Returns how many of the answers differ."""
-    (first, choose), *others = steps.items()
-    expected = greedy.answers(choose, ids, tokenizer.eos_token_id, NEW_TOKENS, tie)
-    chosen = [i for i, answer in enumerate(expected) if answer is not None][:PROMPTS]
-    require(len(chosen) == PROMPTS, f"{task}: only {len(chosen)} of {len(prompts)} prompts without a tie")
-    expected = [expected[i] for i in chosen]
-    for name, step in others:
-        theirs = greedy.answers(step, [ids[i] for i in chosen], tokenizer.eos_token_id, NEW_TOKENS)
-        require(theirs == expected, f"{task}: {first} answers {expected}, {name} {theirs}")
-    flags = [flag for i in chosen for flag in ("--prompt", prompts[i])]
-    ours = place.run_well("generate", "run", "--task", task, "--max-new-tokens", NEW_TOKENS, *flags)
-    texts = "".join(f"{tokenizer.decode(answer, skip_special_tokens=True).removeprefix(lead)}\n" for answer in expected)
-    texts = texts.replace("\r\n", "\n").replace("\r", "\n")  # as the program's output is read
-    require(ours == texts, f"{task}: {first} answers {texts!r}, the program {ours!r}")
-    return len(set(map(tuple, expected)))
+def our_answers(place, task, prompts):
+    """Of each prompt: the answer's text, its tokens, and how far the two best logits lie apart in each place."""
+    flags = [flag for prompt in prompts for flag in ("--prompt", prompt)]
+    printed = place.run_well("generate", "run", "--task", task, "--max-new-tokens", NEW_TOKENS, "--json", "--logprobs", 2, *flags)
+    answers = []
+    for answer in map(json.loads, printed.splitlines()):
+        places = answer["logprobs"]
+        require(all(one["id"] == one["top"][0]["id"] for one in places), f"{task}: the most probable tokens: {answer}")
+        distances = [one["top"][0]["logprob"] - one["top"][1]["logprob"] for one in places]
+        answers.append((answer["answer"], [one["id"] for one in places], distances))
+    return answers
+
+
+def compare_answers(place, engines, tokenizer, task, prompts, ids, lead=""):
+    """`engines`: {name: (last logits of sequences, tolerance of logits, the least share of tokens to compare)}. They answer
+    `prompts`, whose token ids are `ids`, as the program does. `lead` is what its template puts before an answer."""
+    ours = our_answers(place, task, prompts)
+    require(len(set(text for text, _, _ in ours)) > 2, f"{task}: answers differ from each other: {ours}")
+    for text, tokens, _ in ours:
+        decoded = tokenizer.decode(tokens, skip_special_tokens=True).removeprefix(lead)
+        require(text == decoded, f"{task}: the text of {tokens} is {decoded!r}, the program's {text!r}")
+    said = []
+    for name, (step, tolerance, share) in engines.items():
+        compared = 0
+        for prompt, (_, tokens, distances), theirs in zip(prompts, ours, greedy.answers(step, ids, tokenizer.eos_token_id, NEW_TOKENS)):
+            sure = next((i for i, distance in enumerate(distances) if distance <= 2 * tolerance), len(tokens))
+            require(theirs[:sure] == tokens[:sure], f"{task}: to {prompt!r} {name} answers {theirs}, the program {tokens}, "
+                    f"whose best tokens lie {distances} apart")
+            compared += sure
+        total = sum(len(tokens) for _, tokens, _ in ours)
+        require(compared >= share * total, f"{task}: only {compared} of {total} tokens were compared with {name}")
+        said.append(f"{name} {compared}")
+    return f"of {total} tokens as {', '.join(said)}"
 
 
 def require_copied(place):
@@ -148,7 +142,7 @@ def make_random_run(place, draw, alpha):
 
 def check_family(place, fixtures, family):
     place.model = place.path / "base"
-    write_base(pathlib.Path(fixtures).resolve() / family, CHANGES.get(family, {}), place.model)
+    write_base(pathlib.Path(fixtures).resolve(), family, place.model)
     draw = random.Random(family)
     make_random_run(place, draw, alpha=6 if family == "baichuan2" else 24)  # 32 layers add up to more
     export(place)
@@ -157,55 +151,91 @@ def check_family(place, fixtures, family):
     llama_cpp.convert(place.model, gguf, "f16")
     tokenizer = transformers.AutoTokenizer.from_pretrained(place.model)
     probe = list(range(3, 40))
-    base = logits_of(load(place.model), probe)
+    within = LLAMA_CPP_TOKENS.get(family, len(probe))
+    base = our_logits(place, place.model, "", probe)
+    require_near("of the base: transformers", logits_of(load(place.model), probe), base, F32)
     for task in TASKS:
         merged = load(place.path / "merged" / task)
         adapted = PeftModel.from_pretrained(load(place.model), place.path / "peft" / task).eval()
         llama = llama_cpp.LlamaCpp(gguf, tokenizer.vocab_size, place.path / "gguf" / task / "adapter.gguf")
-        expected = logits_of(adapted, probe)
-        effect = largest(expected, base)
-        require(effect > 100 * F16, f"{task}: the adapter changes the logits only by {effect}")
-        require(largest(logits_of(merged, probe), expected) < F32, f"{task}: PEFT and the merged model differ by "
-                f"{largest(logits_of(merged, probe), expected)}")
-        difference = largest(llama.logits(probe), expected)
-        require(difference < F16, f"{task}: llama.cpp and PEFT differ by {difference}")
-        steps = {"the merged model": greedy.last_logits(merged), "PEFT": greedy.last_logits(adapted), "llama.cpp": llama.last_logits}
-        prompts = [f"test {task} {random_text(draw)}" for _ in range(10 * PROMPTS)]
+        ours = our_logits(place, place.model, task, probe)
+        said = [require_effect(task, ours[:within], base[:within]),
+                require_near("merged", logits_of(merged, probe), ours, F32),
+                require_near("PEFT", logits_of(adapted, probe), ours, F32),
+                require_near("llama.cpp", llama.logits(probe[:within]), ours[:within], F16)]
+        engines = {"merged": (greedy.last_logits(merged), F32, 0.9), "PEFT": (greedy.last_logits(adapted), F32, 0.9)}
+        if family not in LLAMA_CPP_TOKENS:
+            engines["llama.cpp"] = (llama.last_logits, F16, 0.25)
+        prompts = [f"test {task} {random_text(draw)}" for _ in range(PROMPTS)]
         ids = [tokenizer(f"{SYSTEM}\n{prompt}")["input_ids"] for prompt in prompts]
-        kinds = compare_answers(place, steps, tokenizer, task, prompts, ids, 2 * F16)
-        require(kinds > 2, f"{task}: only {kinds} of {PROMPTS} answers differ")
-        print(f"  {family}, {task}: effect {effect:.1f}, PEFT to merged {largest(logits_of(merged, probe), expected):.1e}, "
-              f"to llama.cpp {difference:.1e}, {kinds} different answers", flush=True)
+        said.append(compare_answers(place, engines, tokenizer, task, prompts, ids))
+        print(f"  {family}, {task}: {', '.join(said)}", flush=True)
+
+
+def require_rounded_once(merged, base, adapter):
+    """Each adapted weight is W + B A, rounded once to bfloat16. In float64 beside what float32 sums may be off by, so that a value may
+    only go to the other neighbour where it lies on the border between two. Returns the share of those that are float64's rounding."""
+    same = adapted = 0
+    for name, written in merged.items():
+        path = f"base_model.model.{name.removesuffix('.weight')}"
+        if f"{path}.lora_A.weight" not in adapter:
+            require(torch.equal(written, base[name]), f"{name} has no adapter and is the base's")
+            continue
+        a, b, w = adapter[f"{path}.lora_A.weight"].double(), adapter[f"{path}.lora_B.weight"].double(), base[name].double()
+        exact = w + b @ a
+        error = 2.0 ** -23 * (w.abs() + (a.shape[0] + 1) * b.abs() @ a.abs())
+        lowest, highest = (exact - error).float().bfloat16(), (exact + error).float().bfloat16()
+        require(((lowest <= written) & (written <= highest)).all().item(), f"{name} is rounded once")
+        same += (written == exact.float().bfloat16()).sum().item()
+        adapted += written.numel()
+    require(adapted > 0, "linears have adapters")
+    return same / adapted
+
+
+def check_merged_demo(place, task, ids, ours):
+    """A merged model in bfloat16 can't have the run's logits to 2e-2: they are up to 29, where one step of bfloat16 is 0.125, and its
+    weights are rounded. Held instead: its weights are the exact ones, rounded once; and over those same files
+    transformers and we, both in float32, have the same logits to 1e-4. To the run's they lie as 2e-2 of the largest logit."""
+    folder = place.path / "merged" / task
+    weights = load_file(folder / "model.safetensors")
+    require(all(value.dtype == torch.bfloat16 for value in weights.values()), f"{task}: the base's dtypes")
+    same = require_rounded_once(weights, load_file(ICD10 / "base_model/model.safetensors"),
+                                load_file(place.path / "peft" / task / "adapter_model.safetensors"))
+    merged = load(folder)
+    theirs, tolerance = logits_of(merged, ids), F16 * ours.abs().max().item()
+    said = [f"{100 * same:.3f} % of merged weights are float64's rounding",
+            require_near("merged in both programs", theirs, our_logits(place, folder, "", ids), F32),
+            require_near("merged", theirs, ours, tolerance)]
+    return merged, tolerance, said
 
 
 def check_demo(place, fixtures):
-    """Its base is in bfloat16 on the disk, so a merged model is too."""
+    """Its base is in bfloat16 on the disk, so a merged model is too. Its logits are large for llama.cpp's F16 as well, which rounds what
+    it multiplies: the adapter is held to 2e-2 over the base in F32, and over F16 to 4e-3 of the largest logit."""
+    base_model = ICD10 / "base_model"
     prompts = make_demo_run(place)
     export(place)
-    gguf = place.path / "base.gguf"
-    llama_cpp.convert(ICD10 / "base_model", gguf, "f16")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(ICD10 / "base_model")
+    ggufs = {kind: place.path / f"{kind}.gguf" for kind in ("f16", "f32")}
+    for kind, gguf in ggufs.items():
+        llama_cpp.convert(base_model, gguf, kind)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base_model)
     for task, texts in prompts.items():
-        weights = load_file(place.path / "merged" / task / "model.safetensors")
-        require(all(value.dtype == torch.bfloat16 for value in weights.values()), f"{task}: the base's dtypes")
-        merged = load(place.path / "merged" / task)
-        base = load(ICD10 / "base_model")
-        ids = tokenizer(texts[0])["input_ids"]
-        plain = logits_of(base, ids)
-        adapted = PeftModel.from_pretrained(base, place.path / "peft" / task).eval()
-        llama = llama_cpp.LlamaCpp(gguf, tokenizer.vocab_size, place.path / "gguf" / task / "adapter.gguf")
-        expected = logits_of(adapted, ids)
-        scale = max(1.0, expected.abs().max().item())
-        effect = largest(expected, plain)
-        require(effect > 100 * F16, f"{task}: the adapter changes the logits only by {effect}")
-        for name, logits in {"the merged model": logits_of(merged, ids), "llama.cpp": llama.logits(ids)}.items():
-            difference = largest(logits, expected)
-            print(f"  demo, {task}: effect {effect:.1f}, largest logit {scale:.1f}, PEFT to {name} {difference:.1e}", flush=True)
-            require(difference < F16 * scale, f"{task}: {name} and PEFT differ by {difference}")
-        steps = {"PEFT": greedy.last_logits(adapted), "the merged model": greedy.last_logits(merged), "llama.cpp": llama.last_logits}
-        prompts = [tokenizer.apply_chat_template([{"role": "user", "content": text}], add_generation_prompt=True,
-                                                 return_dict=True)["input_ids"] for text in texts]
-        compare_answers(place, steps, tokenizer, task, texts, prompts, 2 * F16 * scale, lead=" ")
+        ids = [tokenizer.apply_chat_template([{"role": "user", "content": text}], add_generation_prompt=True, return_dict=True)["input_ids"]
+               for text in texts]
+        probe = ids[0]
+        ours = our_logits(place, base_model, task, probe)
+        said = [require_effect(task, ours, our_logits(place, base_model, "", probe)), f"largest logit {ours.abs().max().item():.1f}"]
+        adapted = PeftModel.from_pretrained(load(base_model), place.path / "peft" / task).eval()
+        llamas = {kind: llama_cpp.LlamaCpp(gguf, tokenizer.vocab_size, place.path / "gguf" / task / "adapter.gguf")
+                  for kind, gguf in ggufs.items()}
+        said += [require_near("PEFT", logits_of(adapted, probe), ours, F32),
+                 require_near("llama.cpp", llamas["f32"].logits(probe), ours, F16),
+                 require_near("over F16", llamas["f16"].logits(probe), ours, F16 / 5 * ours.abs().max().item())]
+        merged, tolerance, more = check_merged_demo(place, task, probe, ours)
+        engines = {"PEFT": (greedy.last_logits(adapted), F32, 0.9), "llama.cpp": (llamas["f32"].last_logits, F16, 0.5),
+                   "merged": (greedy.last_logits(merged), tolerance, 0.1)}
+        said += [*more, compare_answers(place, engines, tokenizer, task, texts, ids, lead=" ")]
+        print(f"  demo, {task}: {', '.join(said)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ def jsonl(rows):
 class Workplace:
     """A directory with data/<task>/{train,dev,test}.jsonl, in which the program runs."""
 
-    def __init__(self, program, fixtures, model="qwen3/f32"):
+    def __init__(self, program, fixtures, model="qwen3/f32", run_logits=None):
         self.program = str(pathlib.Path(program).resolve())
+        self.run_logits = run_logits and str(pathlib.Path(run_logits).resolve())
         self.model = pathlib.Path(fixtures).resolve() / model
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="moelora-cli-"))
         for task, row in {"colour": colour_row, "echo": echo_row}.items():

@@ -15,21 +15,16 @@ def last_logits(model):
     return step
 
 
-def answers(step, prompts, stop, most, tie=0.0):
-    """For each prompt (token ids) at most `most` tokens of its answer, up to `stop`; None where the two best logits ever lie within
-    `tie`: rounding may choose either."""
+def answers(step, prompts, stop, most):
+    """For each prompt (token ids) at most `most` tokens of its answer, up to `stop`."""
     given = [[] for _ in prompts]
     unfinished = list(range(len(prompts)))
     for _ in range(most):
         if not unfinished:
             break
-        best = step([prompts[i] + given[i] for i in unfinished]).topk(2)
-        for i, values, tokens in zip(list(unfinished), best.values.tolist(), best.indices.tolist()):
-            if tie and values[0] - values[1] <= tie:
-                given[i] = None
-                unfinished.remove(i)
-                continue
-            given[i].append(tokens[0])
-            if tokens[0] == stop:
+        best = step([prompts[i] + given[i] for i in unfinished]).argmax(dim=-1).tolist()
+        for i, token in zip(list(unfinished), best):
+            given[i].append(token)
+            if token == stop:
                 unfinished.remove(i)
     return given

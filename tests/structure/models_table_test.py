@@ -58,9 +58,9 @@ class ModelsTable(unittest.TestCase):
 
     def test_exports_are_compared_of_every_family(self):
         for model_type, row in self.rows.items():
-            compared = bool(self.fixtures[model_type] & set(export_parity.FAMILIES))
-            self.assertEqual(row["GGUF"] == "llama.cpp", compared and "gguf" in export_parity.FORMATS, model_type)
-            self.assertEqual(bool(row["merged, PEFT"]), compared, model_type)
+            self.assertLessEqual(self.fixtures[model_type], set(export_parity.FAMILIES), model_type)
+            answers = bool(self.fixtures[model_type] - set(export_parity.LLAMA_CPP_TOKENS)) and "gguf" in export_parity.FORMATS
+            self.assertEqual(row["GGUF"] == "llama.cpp", answers, model_type)
 
     def test_tokenizers_are_those_that_are_read(self):
         self.assertEqual(set(REAL_FILES), set(make_expected.NAMES))

@@ -1,5 +1,6 @@
 // run_logits RUN BASE TASK PROMPTS OUT float32|bfloat16: the logits of a run's adapter, for whoever compares them with
 // another program's.
+//   TASK     '': BASE alone, without the adapter
 //   PROMPTS  safetensors: `ids` [T] int64, sequences one after another, and `cu_seqlens` [S + 1] int64
 //   OUT      safetensors: `logits` [T, V] float32
 #include <ATen/core/grad_mode.h>
@@ -24,21 +25,23 @@ void write_logits(const std::string& run, const std::string& base, const std::st
   SavedAdapter saved = load_adapter(run + "/adapter");
   saved.config.train.dtype = config::from_name<config::DType>(dtype).value();
   adapters::Model model{load_base(read_base_files(base), saved.config).decoder, nullptr};
-  model.adapters = std::make_unique<adapters::AdapterSet>(*model.decoder, saved.config.adapter, saved.task_names(),
-                                                          saved.config.train.seed);
-  model.adapters->load(saved.tensors);
+  if (!task.empty()) {
+    model.adapters = std::make_unique<adapters::AdapterSet>(*model.decoder, saved.config.adapter, saved.task_names(),
+                                                            saved.config.train.seed);
+    model.adapters->load(saved.tensors);
+  }
 
   const auto given = io::SafetensorsFile::open(prompts);
   const at::Tensor ids = io::tensor_of(given, "ids"), boundaries = io::tensor_of(given, "cu_seqlens");
   const std::vector<int64_t> cu_seqlens(boundaries.const_data_ptr<int64_t>(),
                                         boundaries.const_data_ptr<int64_t>() + boundaries.numel());
-  const std::vector<int64_t> tasks(cu_seqlens.size() - 1, model.adapters->task_index(task));
+  const std::vector<int64_t> tasks(cu_seqlens.size() - 1, model.adapters ? model.adapters->task_index(task) : 0);
   at::Tensor positions = ids.clone();
   for (size_t s = 0; s < tasks.size(); ++s) {
     for (int64_t i = cu_seqlens[s]; i < cu_seqlens[s + 1]; ++i) positions.data_ptr<int64_t>()[i] = i - cu_seqlens[s];
   }
   nn::PackedAttention attention(cu_seqlens);
-  const auto rows = model.adapters->rows({.cu_seqlens = cu_seqlens, .tasks = tasks});
+  const auto rows = model.adapters ? model.adapters->rows({.cu_seqlens = cu_seqlens, .tasks = tasks}) : nullptr;
   const at::Tensor logits =
       model.decoder->logits(model.decoder->forward({ids, positions}, attention, rows.get())).to(at::kFloat);
   std::ofstream file(out, std::ios::binary);
