@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <set>
 
 #include "compare/report.h"
 
@@ -70,6 +72,52 @@ std::string markdown_grid(const Comparison& comparison, const Table& table) {
   return out;
 }
 
+/// Mean of the training losses of steps (after, step]; NaN without any.
+double training_loss(const Result& result, int64_t after, int64_t step) {
+  double sum = 0;
+  int64_t count = 0;
+  for (const CurvePoint& point : result.train_curve) {
+    if (point.step <= after || point.step > step) continue;
+    sum += point.loss;
+    ++count;
+  }
+  return sum / static_cast<double>(count);
+}
+
+/// Losses of the first seed, variants beside each other, at no more than kCurveLines steps.
+std::string markdown_curves(const Table& table) {
+  constexpr size_t kCurveLines = 12;
+  std::set<int64_t> evaluated;
+  for (const Table::Row& row : table.rows) {
+    for (const CurvePoint& point : row.results->seeds.front().dev_curve) evaluated.insert(point.step);
+  }
+  if (evaluated.empty()) return "";
+  const std::vector<int64_t> all(evaluated.begin(), evaluated.end());
+  const size_t lines = std::min(all.size(), kCurveLines);
+  std::string out =
+      "\n## Losses\n\nOn the dev rows, in brackets in training (mean since the line before); the first seed.\n\n| step "
+      "|";
+  for (const Table::Row& row : table.rows) out += " " + row.results->variant.name + " |";
+  out += "\n|---|";
+  for (size_t i = 0; i < table.rows.size(); ++i) out += "---|";
+  out += "\n";
+  int64_t before = 0;
+  for (size_t line = 0; line < lines; ++line) {
+    const int64_t step = all[(line + 1) * all.size() / lines - 1];
+    out += "| " + std::to_string(step) + " |";
+    for (const Table::Row& row : table.rows) {
+      const Result& result = row.results->seeds.front();
+      const auto dev = std::ranges::find(result.dev_curve, step, &CurvePoint::step);
+      out += dev == result.dev_curve.end() ? " " : " " + formatted("%.4f", dev->loss);
+      const double training = training_loss(result, before, step);
+      out += std::isnan(training) ? " |" : " (" + formatted("%.4f", training) + ") |";
+    }
+    out += "\n";
+    before = step;
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string comparison_markdown(const Comparison& comparison, const Table& table) {
@@ -84,7 +132,7 @@ std::string comparison_markdown(const Comparison& comparison, const Table& table
   out +=
       "Methods that are made of single tasks' LoRAs share those runs; their time is that of the first that made "
       "them.\n\n" +
-      markdown_differences(comparison, table) + markdown_grid(comparison, table);
+      markdown_differences(comparison, table) + markdown_curves(table) + markdown_grid(comparison, table);
   return out + "\nData `" + comparison.surroundings.data + "`, base `" + comparison.surroundings.base + "`, code `" +
          comparison.code + "`.\n";
 }

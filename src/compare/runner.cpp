@@ -6,6 +6,7 @@
 #include <chrono>
 #include <fstream>
 #include <map>
+#include <utility>
 
 #include "compare/code_hash.h"
 #include "config/load.h"
@@ -77,6 +78,8 @@ class Runner {
   }
 
  private:
+  using Form = std::pair<at::ScalarType, config::Quantization>;
+
   const config::CompareSpec& spec() const { return comparison_.spec; }
 
   /// The hashes of what all runs share; loads the base.
@@ -84,7 +87,7 @@ class Runner {
     const config::RunConfig config = config::load_config(spec().config);
     const train::BaseFiles files = train::read_base_files(config.model);
     at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
-    base_ = train::load_base(files, config);
+    load_base(files, config);
     const auto renderer = train::make_renderer(files, config.chat_template);
     comparison_.surroundings = {.base = base_.hash,
                                 .shape = files.shape_hash,
@@ -207,11 +210,21 @@ class Runner {
     return result;
   }
 
-  /// The loaded base, or, where training changes it, another.
+  /// The loaded base; another where training changes it, and one loaded anew where the run wants it in another form.
   void attach_base(train::RunSetup& setup) {
     if (setup.config.adapter.method == config::Method::kFull) return train::load_model(setup);
-    if (!base_.decoder) base_ = train::load_base(setup.base, setup.config);  // a run before this one failed
+    if (!base_.decoder || form_of(setup.config) != base_form_) load_base(setup.base, setup.config);
     train::attach(setup, std::move(base_));
+  }
+
+  void load_base(const train::BaseFiles& files, const config::RunConfig& config) {
+    base_ = {};  // never two at once
+    base_ = train::load_base(files, config);
+    base_form_ = form_of(config);
+  }
+
+  static Form form_of(const config::RunConfig& config) {
+    return {train::compute_dtype(config.train.dtype), config.quantization};
   }
 
   void test(const train::RunSetup& setup, Result& result) const {
@@ -237,6 +250,7 @@ class Runner {
   const RunnerOptions& options_;
   Comparison comparison_;
   train::LoadedBase base_;
+  Form base_form_;
 };
 
 }  // namespace

@@ -16,8 +16,7 @@ namespace {
 const std::vector<std::string> kKeys = {"config", "output",         "results", "methods",   "reference",
                                         "seeds",  "learning_rates", "sweep",   "test_rows", "resamples"};
 /// What must be one for all methods, or is the comparison's own to set.
-const std::vector<std::string> kShared = {"model",      "data",        "output",      "template",
-                                          "train.seed", "random_init", "quantization"};
+const std::vector<std::string> kShared = {"model", "data", "output", "template", "train.seed", "random_init"};
 
 class SpecReader {
  public:

@@ -69,6 +69,26 @@ TEST_F(Compared, EveryMethodOnceAndNeverAgain) {
   EXPECT_TRUE(fs::exists(made_.directory.path() / "compare/report.html"));
 }
 
+TEST_F(Compared, ABaseInFewerBitsIsAMethodLikeAnother) {
+  const Comparison comparison = run_comparison(
+      spec("seeds: [1]\nreference: none\nmethods:\n  int8: {quantization: int8}\n  none: {quantization: none}\n"
+           "  nf4: {quantization: nf4}\n  none again: {quantization: none, adapter.search_steps: 6}\n"),
+      {.quiet = true});
+  const auto losses = [&](size_t variant) {
+    std::vector<double> all;
+    for (const CurvePoint& point : comparison.variants[variant].seeds[0].dev_curve) all.push_back(point.loss);
+    return all;
+  };
+  EXPECT_NE(losses(0), losses(1)) << "what the runner loads first isn't what every method computes with";
+  EXPECT_NE(losses(2), losses(1));
+  EXPECT_EQ(losses(3), losses(1));
+  for (const size_t variant : {0, 2}) {
+    EXPECT_THAT(losses(variant), ::testing::Pointwise(::testing::DoubleNear(0.1), losses(1)));
+  }
+  const std::string page = comparison_markdown(comparison, make_table(comparison));
+  EXPECT_THAT(page, ::testing::HasSubstr("| step | int8 | none | nf4 | none again |"));
+}
+
 TEST_F(Compared, ALearningRateIsChosenOnDevRowsFromTheSameGrid) {
   const config::CompareSpec grid =
       spec("seeds: [1, 2]\nlearning_rates: [1.0e-30, 0.02, 1.0e-29]\nmethods: {moelora: {adapter.method: moelora}}\n");
