@@ -1,11 +1,15 @@
 // moelora demo: the bundled base and the ICD-10-CM tasks, from training to an exported adapter. What is done already is
 // kept, so an interrupted demo goes on where it stopped.
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <thread>
 
 #include "config/load.h"
+#include "core/child_process.h"
 #include "core/durable.h"
 #include "core/error.h"
 #include "core/interrupt.h"
@@ -29,6 +33,7 @@ struct DemoFlags {
   std::string output = "runs/demo";
   int64_t rows = 0;
   bool long_form = false;
+  std::string only;  // of the process beside the demo's: the one method it trains and scores
 };
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -49,16 +54,62 @@ class Demo {
   }
 
   void run() {
+    if (!own_.only.empty()) return train_and_score(own_.only);
+    const auto start = std::chrono::steady_clock::now();
+    const std::vector<int> all_cores = divide_cores(1).front();
     std::vector<std::string> methods = {"lora", "moelora"};
-    if (own_.long_form) methods.push_back("full");
-    for (const std::string& method : methods) train_method(method);
-    evaluate("base", "moelora", /*without_adapter=*/true);
-    for (const std::string& method : methods) evaluate(method, method, /*without_adapter=*/false);
+    {
+      const std::vector<std::vector<int>> cores = divide_cores(2);
+      std::unique_ptr<ChildProcess> beside;
+      if (cores.size() == 2 && !fs::exists(scores_path("lora"))) {
+        beside = start_beside("lora", cores[1]);
+        run_on_cores(cores[0]);
+        worked_ = true;
+      }
+      train_and_score("moelora");
+      evaluate("base", "moelora", /*without_adapter=*/true);
+      if (beside) wait_for(*beside);
+      run_on_cores(all_cores);
+    }
+    train_and_score("lora");  // what the other process did is there; what it couldn't do fails here once more
+    if (own_.long_form) train_and_score(methods.emplace_back("full"));
+    add_time(seconds_since(start));
     export_one();
     finish(methods);
   }
 
  private:
+  void train_and_score(const std::string& method) {
+    train_method(method);
+    evaluate(method, method, /*without_adapter=*/false);
+  }
+
+  /// Two runs of one thread each do about 1.6 times the work of one run of two threads: the model is small.
+  std::unique_ptr<ChildProcess> start_beside(const std::string& method, const std::vector<int>& cores) const {
+    std::vector<std::string> arguments = {
+        "demo",          "--output", own_.output, "--assets", own_.assets, "--rows", std::to_string(own_.rows),
+        "--only-method", method};
+    auto beside = std::make_unique<ChildProcess>(arguments, cores, output_ / (method + ".log"));
+    std::printf("── fine-tuning with %s beside it: %s\n", method.c_str(), beside->log().c_str());
+    std::fflush(stdout);
+    return beside;
+  }
+
+  /// Shows how far the other process is, until it ends.
+  void wait_for(ChildProcess& beside) const {
+    const bool terminal = isatty(STDERR_FILENO) == 1;
+    const auto interval = std::chrono::seconds(terminal ? 1 : 30);
+    auto shown = std::chrono::steady_clock::now() - interval;
+    while (beside.running()) {
+      throw_if_interrupted();
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      if (flags_.quiet || std::chrono::steady_clock::now() - shown < interval) continue;
+      shown = std::chrono::steady_clock::now();
+      std::fprintf(stderr, terminal ? "\r\033[K%s" : "%s\n", ("lora: " + beside.last_line()).c_str());
+    }
+    if (terminal && !flags_.quiet) std::fputs("\r\033[K", stderr);
+  }
+
   /// The config of a method, written into the demo's directory.
   config::RunConfig config_of(const std::string& method) const {
     return config::load_config(fs::path(own_.assets) / (method + ".yaml"), {"output=" + (output_ / method).string()});
@@ -81,6 +132,7 @@ class Demo {
     train::load_model(setup);
     identity_[method] = setup.identity.to_json();
     if (!fs::exists(path)) {
+      worked_ = true;
       std::printf("── fine-tuning with %s\n", method.c_str());
       const train::TrainResult result =
           train::train(setup, {.resume = fs::exists(output_ / method / "config.yaml"), .quiet = flags_.quiet});
@@ -119,12 +171,24 @@ class Demo {
     return dir;
   }
 
+  /// What training and scores took in all the calls that came to their end.
+  void add_time(double seconds) {
+    const fs::path path = output_ / "time.json";
+    if (fs::exists(path)) training_and_scores_s_ = io::read_json_object(path).value("seconds", 0.0);
+    if (!worked_) return;
+    training_and_scores_s_ += seconds;
+    write_file_atomically(path, ordered_json{{"seconds", training_and_scores_s_}}.dump(2) + "\n");
+  }
+
+  fs::path scores_path(const std::string& name) const { return output_ / (name + "-scores.json"); }
+
   /// Scores of a run's adapter, or of its base alone, on the test rows. Those of another number of rows are made again.
   void evaluate(const std::string& name, const std::string& run_name, bool without_adapter) {
-    const fs::path path = output_ / (name + "-scores.json");
+    const fs::path path = scores_path(name);
     const nlohmann::json& identity = identity_.at(run_name);
     if (fs::exists(path)) scores_[name] = record_of(path, identity);
     if (scores_.contains(name) && scores_[name].value("rows_asked", int64_t{-1}) == own_.rows) return;
+    worked_ = true;
     const auto start = std::chrono::steady_clock::now();
     const train::OpenRun run = train::open_run(output_ / run_name, {.without_adapter = without_adapter});
     const config::RunConfig& config = run.saved.config;
@@ -221,9 +285,11 @@ class Demo {
       summary["seconds"]["train " + method] = training_.at(method)["seconds"];
     }
     for (const auto& [name, scores] : scores_) summary["seconds"]["evaluate " + name] = scores["seconds"];
+    summary["seconds"]["training and scores, side by side"] = training_and_scores_s_;
     summary["seconds"]["export"] = export_seconds_;
     summary["exported"] = {exported_.string()};
     write_file_atomically(summary_path_, summary.dump(2) + "\n");
+    std::printf("training and scores, side by side: %s\n", train::format_duration(training_and_scores_s_).c_str());
     std::printf(
         "runs:     %s\nadapter:  %s  (PEFT loads it; `moelora export %s --to DIR` gives every task)\nsummary:  %s\n"
         "gates:    moelora gates %s\n",
@@ -236,6 +302,8 @@ class Demo {
   fs::path output_;
   fs::path summary_path_;
   fs::path exported_;
+  bool worked_ = false;  // this call has trained or scored something
+  double training_and_scores_s_ = 0;
   double export_seconds_ = 0;
   std::map<std::string, nlohmann::json> identity_;
   std::map<std::string, nlohmann::json> training_;
@@ -255,6 +323,7 @@ void add_demo(CLI::App& app, const GlobalFlags& flags) {
       ->check(CLI::NonNegativeNumber);
   verb->add_flag("--long", own->long_form, "also train every parameter (method full), the upper baseline");
   verb->add_option("--assets", own->assets, "the demo's files")->capture_default_str();
+  verb->add_option("--only-method", own->only)->group("");  // the demo starts itself with it
   verb->callback([own, &flags] {
     install_interrupt_handlers();
     Demo(*own, flags).run();

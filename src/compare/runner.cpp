@@ -6,6 +6,10 @@
 #include <chrono>
 #include <fstream>
 #include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <thread>
 #include <utility>
 
 #include "compare/code_hash.h"
@@ -14,6 +18,7 @@
 #include "core/durable.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/interrupt.h"
 #include "core/log.h"
 #include "core/threads.h"
 #include "eval/evaluator.h"
@@ -70,10 +75,13 @@ class Runner {
   }
 
   Comparison run() {
-    const RunLock lock(comparison_.spec.output);
     look_around();
     check_all();
-    for (const Variant& variant : variants(spec())) run_variant(variant);
+    while (!pass()) {
+      if (comparison_.computed > computed_before_pass_) continue;
+      throw_if_interrupted();
+      std::this_thread::sleep_for(std::chrono::seconds(1));  // other processes compute all that is left
+    }
     return std::move(comparison_);
   }
 
@@ -108,61 +116,100 @@ class Runner {
     }
   }
 
-  void run_variant(const Variant& variant) {
-    VariantResults all{.variant = variant};
-    choose_learning_rate(all);
-    for (const uint64_t seed : spec().seeds) {
-      all.seeds.push_back(
-          result_of(make_cell(spec(), variant, all.learning_rate, seed, comparison_.surroundings), /*with_test=*/true));
-    }
-    comparison_.variants.push_back(std::move(all));
+  /// Every variant once, without the runs that other processes are at. Whether all results are there.
+  bool pass() {
+    computed_before_pass_ = comparison_.computed;
+    comparison_.known = 0;
+    comparison_.variants.clear();
+    bool complete = true;
+    for (const Variant& variant : variants(spec())) complete &= run_variant(variant);
+    return complete;
   }
 
-  void choose_learning_rate(VariantResults& all) {
+  bool run_variant(const Variant& variant) {
+    VariantResults all{.variant = variant};
+    if (!choose_learning_rate(all)) return false;
+    for (const uint64_t seed : spec().seeds) {
+      std::optional<Result> result =
+          result_of(make_cell(spec(), variant, all.learning_rate, seed, comparison_.surroundings), /*with_test=*/true);
+      if (result) all.seeds.push_back(std::move(*result));
+    }
+    const bool complete = all.seeds.size() == spec().seeds.size();
+    comparison_.variants.push_back(std::move(all));
+    return complete;
+  }
+
+  /// False where a trial isn't done: another process is at it.
+  bool choose_learning_rate(VariantResults& all) {
     const std::vector<std::string>& grid = spec().learning_rates;
-    if (grid.empty()) return;
+    if (grid.empty()) return true;
     size_t best = 0;
-    for (size_t i = 0; i < grid.size(); ++i) {
-      const Cell cell = make_cell(spec(), all.variant, grid[i], spec().seeds.front(), comparison_.surroundings);
-      const Result result = result_of(cell, /*with_test=*/grid.size() == 1);
-      if (!result.dev) {
+    for (const std::string& rate : grid) {
+      const Cell cell = make_cell(spec(), all.variant, rate, spec().seeds.front(), comparison_.surroundings);
+      const std::optional<Result> result = result_of(cell, /*with_test=*/grid.size() == 1);
+      if (!result) continue;
+      if (!result->dev) {
         throw Error(ErrorKind::kData,
                     {.where = "learning_rates", .problem = "they are chosen on dev rows, and there are none"});
       }
-      all.trials.push_back({grid[i], *result.dev});
+      all.trials.push_back({rate, *result->dev});
       const double best_dev = all.trials[best].dev;
-      if (result.dev_is_score ? *result.dev > best_dev : *result.dev < best_dev) best = i;
+      if (result->dev_is_score ? *result->dev > best_dev : *result->dev < best_dev) best = all.trials.size() - 1;
     }
+    if (all.trials.size() < grid.size()) return false;
     all.learning_rate = grid[best];
     all.at_edge = grid.size() > 1 && (best == 0 || best + 1 == grid.size());
+    return true;
   }
 
   fs::path file_of(const Cell& cell) const { return spec().results / (cell.key + ".json"); }
 
-  Result result_of(const Cell& cell, bool with_test) {
-    if (fs::exists(file_of(cell))) {
-      Result known = result_from(io::read_json_object(file_of(cell)), file_of(cell).string());
-      if (!with_test || !known.tasks.empty()) {
-        ++comparison_.known;
-        return known;
+  std::optional<Result> known_result(const Cell& cell, bool with_test) const {
+    if (!fs::exists(file_of(cell))) return std::nullopt;
+    Result known = result_from(io::read_json_object(file_of(cell)), file_of(cell).string());
+    if (with_test && known.tasks.empty()) return std::nullopt;
+    return known;
+  }
+
+  /// What stands there already or is computed now; nothing where another process is at it.
+  std::optional<Result> result_of(const Cell& cell, bool with_test) {
+    std::optional<Result> result = known_result(cell, with_test);
+    if (!result) {
+      const std::unique_ptr<RunLock> claim = RunLock::take_if_free(claim_of(cell));
+      if (!claim) return std::nullopt;
+      result = known_result(cell, with_test);  // the process that had it may have finished a moment ago
+      if (!result) {
+        result = compute(cell, with_test);
+        fs::create_directories(spec().results);
+        write_file_atomically(file_of(cell), to_json(*result).dump() + "\n");
+        computed_keys_.insert(cell.key);
+        ++comparison_.computed;
+        return result;
       }
     }
-    ++comparison_.computed;
-    const Result result = compute(cell, with_test);
-    fs::create_directories(spec().results);
-    write_file_atomically(file_of(cell), to_json(result).dump() + "\n");
+    if (!computed_keys_.contains(cell.key)) ++comparison_.known;
     return result;
   }
 
-  /// The tasks' LoRAs of lora_per_task, lorahub and task_arithmetic are the same runs: they stand in one directory.
-  void share_task_runs(const Cell& cell) const {
-    if (!config::is_made_of_runs(cell.config.adapter.method)) return;
+  /// A directory whose lock says that a process is at the run.
+  fs::path claim_of(const Cell& cell) const {
+    const bool shared = config::is_made_of_runs(cell.config.adapter.method);
+    return fs::path(spec().output) / "claims" / (shared ? tasks_key(cell) : cell.key);
+  }
+
+  /// What the runs of single tasks of lora_per_task, lorahub and task_arithmetic depend on: those are the same runs.
+  std::string tasks_key(const Cell& cell) const {
     config::RunConfig same = cell.config;
     same.adapter.method = config::Method::kLoraPerTask;
     same.adapter.search_steps = config::AdapterConfig{}.search_steps;
-    const fs::path shared = fs::absolute(spec().output) / "tasks" /
-                            hash_hex(train::config_identity(same) + cell.identity.at("data").dump() +
-                                     cell.identity.at("base").dump() + comparison_.code);
+    return hash_hex(train::config_identity(same) + cell.identity.at("data").dump() + cell.identity.at("base").dump() +
+                    comparison_.code);
+  }
+
+  /// The tasks' LoRAs that several methods are made of stand in one directory.
+  void share_task_runs(const Cell& cell) const {
+    if (!config::is_made_of_runs(cell.config.adapter.method)) return;
+    const fs::path shared = fs::absolute(spec().output) / "tasks" / tasks_key(cell);
     const fs::path link = fs::path(cell.config.output) / "tasks";
     if (fs::exists(fs::symlink_status(link))) return;
     fs::create_directories(shared);
@@ -249,6 +296,8 @@ class Runner {
 
   const RunnerOptions& options_;
   Comparison comparison_;
+  std::set<std::string> computed_keys_;
+  int64_t computed_before_pass_ = 0;
   train::LoadedBase base_;
   Form base_form_;
 };

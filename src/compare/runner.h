@@ -1,8 +1,10 @@
 // Runs a comparison: what has no result yet, one run after another over one loaded base. What was cut goes on from its
-// checkpoint, what has a result is never run again.
+// checkpoint, what has a result is never run again. Several processes may run one comparison at the same time, on one
+// machine or on several that share its directories: each takes the runs that no other is at.
 //
 //   <output>/runs/<key>/       one run, as `moelora train` leaves it
 //   <output>/tasks/<key>/      the tasks' LoRAs that the methods made of runs share
+//   <output>/claims/<key>/     its lock is held by the process that computes the run
 //   <results>/<key>.json       one finished run
 #pragma once
 

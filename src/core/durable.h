@@ -149,11 +149,16 @@ class RunLock {
  public:
   /// Makes the directory where it is missing. Error (kIo) naming the holder's process id where another process has it.
   explicit RunLock(const std::filesystem::path& directory, FileSystem& file_system = FileSystem::posix());
+  /// Nothing where another process has it.
+  static std::unique_ptr<RunLock> take_if_free(const std::filesystem::path& directory,
+                                               FileSystem& file_system = FileSystem::posix());
   ~RunLock();
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
 
  private:
+  explicit RunLock(std::unique_ptr<CheckedFile> locked);
+
   std::unique_ptr<CheckedFile> file_;
 };
 

@@ -3,6 +3,7 @@
   python tests/cli/verbs.py --program PATH --fixtures FOLDER [--only PART_OF_A_NAME]
 """
 import json
+import os
 import signal
 import subprocess
 import time
@@ -50,6 +51,12 @@ def check_compare(place, _):
     out = place.run_well("compare", "compare.yaml", "--quiet")
     require("| **mean** |" in out and "p (Holm)" in out and "Learning rates" in out, f"compare: the table: {out}")
     require("0 runs computed" in place.run_well("compare", "compare.yaml", "--quiet"), "compare: nothing is done twice")
+    if len(os.sched_getaffinity(0)) > 1:  # on one core there is nothing to divide
+        known = {file.name for file in place.path.glob("compared/results/*.json")}
+        (place.path / "compared").rename(place.path / "compared-alone")
+        place.run_well("compare", "compare.yaml", "--quiet", "--jobs", "2")
+        require({file.name for file in place.path.glob("compared/results/*.json")} == known, "compare: two processes do what one does")
+        require("runs computed" in (place.path / "compared/job-2.log").read_text(), "compare: the second process saw it through")
     page = (place.path / "compared/report.html").read_text()
     require("<svg" in page and "http-equiv" in page and "<script" not in page and "src=" not in page, "compare: a page without a network")
     require(len(list(place.path.glob("compared/results/*.json"))) == 6, "compare: two rates and one more seed a method")

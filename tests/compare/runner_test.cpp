@@ -3,8 +3,12 @@
 
 #include <gmock/gmock.h>
 
+#include <future>
+#include <thread>
+
 #include "compare/report.h"
 #include "config/load.h"
+#include "core/durable.h"
 #include "core/error.h"
 #include "train/made_run.h"
 
@@ -99,6 +103,28 @@ TEST_F(Compared, ALearningRateIsChosenOnDevRowsFromTheSameGrid) {
   EXPECT_EQ(variant.learning_rate, "0.02");
   EXPECT_FALSE(variant.at_edge);
   EXPECT_EQ(variant.seeds[1].learning_rate, "0.02");
+}
+
+TEST_F(Compared, ARunThatAnotherProcessIsAtIsLeftToIt) {
+  const config::CompareSpec both =
+      spec("seeds: [1]\nmethods:\n  moelora: {adapter.method: moelora}\n  lora: {adapter.method: lora}\n");
+  const Comparison before = run_comparison(both, {.quiet = true});
+  const auto results = [&] {
+    return std::distance(fs::directory_iterator(made_.directory.path() / "results"), fs::directory_iterator());
+  };
+  const std::string first = before.variants[0].seeds[0].key;
+  fs::remove_all(made_.directory.path() / "results");
+  fs::remove_all(made_.directory.path() / "compare/runs");
+  auto theirs = RunLock::take_if_free(made_.directory.path() / "compare/claims" / first);
+  ASSERT_TRUE(theirs);
+  auto ours = std::async(std::launch::async, [&] { return run_comparison(both, {.quiet = true}); });
+  while (!fs::exists(made_.directory.path() / "results") || results() < 1) std::this_thread::yield();
+  EXPECT_EQ(ours.wait_for(std::chrono::milliseconds(300)), std::future_status::timeout);
+  EXPECT_EQ(results(), 1);
+  theirs.reset();  // it died without a result
+  const Comparison after = ours.get();
+  EXPECT_EQ(after.computed, 2);
+  EXPECT_EQ(after.variants[0].seeds[0].tasks[0].score, before.variants[0].seeds[0].tasks[0].score);
 }
 
 TEST_F(Compared, AnotherConfigurationOrDataIsAnotherResult) {

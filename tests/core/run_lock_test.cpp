@@ -17,6 +17,8 @@ TEST(RunLock, IsExclusiveAndFreeAgainAfterwards) {
   {
     RunLock lock(place.path() / "runs/x");
     EXPECT_THROW(RunLock second(place.path() / "runs/x"), Error);
+    EXPECT_EQ(RunLock::take_if_free(place.path() / "runs/x"), nullptr);
+    EXPECT_NE(RunLock::take_if_free(place.path() / "runs/z"), nullptr);
     RunLock other(place.path() / "runs/y");
   }
   RunLock again(place.path() / "runs/x");
