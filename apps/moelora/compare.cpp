@@ -7,7 +7,7 @@
 #include "core/child_process.h"
 #include "core/error.h"
 #include "core/interrupt.h"
-#include "eval/evaluator.h"
+#include "dev_scores.h"
 #include "verbs.h"
 
 namespace moelora::app {
@@ -42,12 +42,8 @@ void run_compare(const CompareFlags& own, const GlobalFlags& flags) {
   install_interrupt_handlers();
   const config::CompareSpec spec = config::load_compare_spec(own.spec);
   const std::vector<std::unique_ptr<ChildProcess>> others = start_others(own, spec);
-  const compare::Comparison comparison = compare::run_comparison(
-      spec, {.quiet = flags.quiet, .dev_scores = [](const train::RunSetup& run) {
-               const eval::EvaluateOptions evaluate{.eval = run.config.eval, .seed = run.config.train.seed};
-               return eval::task_scores(
-                   eval::evaluate(run.model, run.dataset, data::Split::kDev, *run.renderer, evaluate).report);
-             }});
+  const compare::Comparison comparison =
+      compare::run_comparison(spec, {.quiet = flags.quiet, .dev_scores = dev_scores()});
   std::printf("%s\n%lld runs computed, %lld known; %s/report.{md,json,html}\n",
               compare::write_comparison(comparison, spec.output).c_str(), static_cast<long long>(comparison.computed),
               static_cast<long long>(comparison.known), spec.output.c_str());

@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/log.h"
+#include "dev_scores.h"
 #include "eval/evaluator.h"
 #include "io/json_file.h"
 #include "train/export.h"
@@ -134,8 +135,9 @@ class Demo {
     if (!fs::exists(path)) {
       worked_ = true;
       std::printf("── fine-tuning with %s\n", method.c_str());
-      const train::TrainResult result =
-          train::train(setup, {.resume = fs::exists(output_ / method / "config.yaml"), .quiet = flags_.quiet});
+      train::TrainOptions options{.resume = fs::exists(output_ / method / "config.yaml"), .quiet = flags_.quiet};
+      if (setup.config.eval.generate) options.dev_scores = dev_scores();
+      const train::TrainResult result = train::train(setup, options);
       int64_t parameters = 0;
       if (setup.model.adapters) {
         parameters = setup.model.adapters->parameter_count();

@@ -5,7 +5,7 @@
 #include "config/load.h"
 #include "core/interrupt.h"
 #include "core/log.h"
-#include "eval/evaluator.h"
+#include "dev_scores.h"
 #include "train/progress.h"
 #include "train/trainer.h"
 #include "verbs.h"
@@ -41,13 +41,7 @@ void run_train(const TrainFlags& train_flags, const std::vector<std::string>& ov
   if (!flags.quiet) print_tasks(setup);
   train::load_model(setup);
   train::TrainOptions options{.resume = train_flags.resume, .quiet = flags.quiet};
-  if (setup.config.eval.generate) {
-    options.dev_scores = [](const train::RunSetup& run) {
-      const eval::EvaluateOptions evaluate{.eval = run.config.eval, .seed = run.config.train.seed};
-      return eval::task_scores(
-          eval::evaluate(run.model, run.dataset, data::Split::kDev, *run.renderer, evaluate).report);
-    };
-  }
+  if (setup.config.eval.generate) options.dev_scores = dev_scores();
   const train::TrainResult result = train::train(setup, options);
   std::printf("done: %lld steps in %s, %.0f tokens/s%s\n", static_cast<long long>(result.steps),
               train::format_duration(result.seconds).c_str(),

@@ -8,6 +8,7 @@
 #include "kernels/allocator.h"
 #include "train/finish.h"
 #include "train/optimizer.h"
+#include "train/plan.h"
 #include "train/step.h"
 
 namespace moelora::bench {
@@ -44,7 +45,7 @@ TrainBench bench_train(const adapters::Model& model, std::shared_ptr<const data:
     }
     optimizer.zero_gradients();
     const train::StepLoss loss = train::accumulate_gradients(
-        model, batches, {.dropout = config.adapter.dropout > 0, .recompute = c.recompute == config::Recompute::kFull});
+        model, batches, {.dropout = config.adapter.dropout > 0, .recompute = train::layer_recompute(c.recompute)});
     {
       const WorkTimer timer(Work::kOptimizer);
       const double norm = optimizer.gradient_norm();

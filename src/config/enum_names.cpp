@@ -41,7 +41,7 @@ std::map<std::string, std::string> enum_aliases(DType) {
   return {{"f32", "float32"}, {"fp32", "float32"}, {"bf16", "bfloat16"}};
 }
 const Names& enum_names(Recompute) {
-  static const Names names = {"none", "full"};
+  static const Names names = {"auto", "none", "mlp", "full"};
   return names;
 }
 const Names& enum_names(Quantization) {

@@ -35,7 +35,7 @@ enum class GateNormalise { kSumOne, kMeanOne };
 enum class InitA { kKaiming, kNormal };
 enum class Schedule { kLinear, kCosine, kConstant };
 enum class DType { kAuto, kFloat32, kBFloat16 };
-enum class Recompute { kNone, kFull };
+enum class Recompute { kAuto, kNone, kMlp, kFull };
 enum class Quantization { kNone, kInt8, kNf4 };
 
 /// Where rows come from. A plain string in YAML is a source with that path.
@@ -120,7 +120,7 @@ struct TrainConfig {
   double clip = 1.0;  // largest norm of the gradient; 0: no clipping
   LossNormalisation loss_normalisation = LossNormalisation::kToken;
   double temperature = 1.0;  // tasks are drawn with probability ∝ rows^(1/temperature)
-  Recompute recompute = Recompute::kNone;
+  Recompute recompute = Recompute::kAuto;
   DType dtype = DType::kAuto;  // of base weights and activations; auto: bf16 where the CPU has the instructions
   int64_t threads = 0;         // 0: all cores
   uint64_t seed = 42;

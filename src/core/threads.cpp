@@ -12,6 +12,8 @@
 #include <set>
 #include <sstream>
 
+#include "core/cgroup.h"
+
 namespace moelora {
 namespace {
 
@@ -37,43 +39,18 @@ std::optional<int64_t> quota_cores(std::istream& text) {
   return static_cast<int64_t>(std::ceil(quota / period));
 }
 
-/// The least of `limit_in(folder)` over `cgroup` and its ancestors, as far as the mount point.
-template <typename LimitIn>
-int64_t least_limit(const std::filesystem::path& mount, std::filesystem::path cgroup, LimitIn limit_in) {
-  int64_t least = std::numeric_limits<int64_t>::max();
-  cgroup = cgroup.relative_path();
-  while (true) {
-    if (const auto cores = limit_in(mount / cgroup)) least = std::min(least, *cores);
-    if (cgroup.empty()) return least;
-    cgroup = cgroup.parent_path();
-  }
-}
-
 int64_t cgroup_cores(const std::filesystem::path& root) {
   int64_t least = std::numeric_limits<int64_t>::max();
-  std::ifstream membership(root / "proc/self/cgroup");
-  std::string line;
-  while (std::getline(membership, line)) {  // "ID:CONTROLLERS:PATH"; version 2 has no controllers
-    const size_t first = line.find(':');
-    const size_t second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-    const std::string path = line.substr(second + 1);
-    if (controllers == ",,") {
-      least = std::min(least, least_limit(root / "sys/fs/cgroup", path, [](const std::filesystem::path& folder) {
-                         std::ifstream file(folder / "cpu.max");
-                         return quota_cores(file);
-                       }));
-    } else if (controllers.find(",cpu,") != std::string::npos) {
-      least = std::min(least, least_limit(root / "sys/fs/cgroup/cpu", path, [](const std::filesystem::path& folder) {
-                         std::ifstream quota(folder / "cpu.cfs_quota_us");
-                         std::ifstream period(folder / "cpu.cfs_period_us");
-                         std::stringstream both;
-                         both << quota.rdbuf() << ' ' << period.rdbuf();
-                         return quota_cores(both);
-                       }));
+  visit_cgroups(root, "cpu", [&](const std::filesystem::path& folder, bool unified) {
+    std::stringstream both;
+    if (unified) {
+      both << std::ifstream(folder / "cpu.max").rdbuf();
+    } else {
+      both << std::ifstream(folder / "cpu.cfs_quota_us").rdbuf() << ' '
+           << std::ifstream(folder / "cpu.cfs_period_us").rdbuf();
     }
-  }
+    if (const auto cores = quota_cores(both)) least = std::min(least, *cores);
+  });
   return least;
 }
 

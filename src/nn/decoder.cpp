@@ -15,7 +15,6 @@
 #include "nn/int8_linear.h"
 #include "nn/layer_linears.h"
 #include "nn/nf4_linear.h"
-#include "nn/recompute.h"
 
 namespace moelora::nn {
 namespace {
@@ -170,23 +169,21 @@ at::Tensor Decoder::forward(const Rows& rows, AttentionState& attention, const R
 
 Stream Decoder::forward_layer(const DecoderLayer& layer, const Stream& stream, const LayerInputs& inputs,
                               const ForwardOptions& options) const {
-  if (!options.recompute || !at::GradMode::is_enabled()) return layer.forward(config_, stream, inputs);
-  const size_t stream_size = stream.delta.defined() ? 2 : 1;
+  if (options.recompute != Recompute::kFull || !at::GradMode::is_enabled()) {
+    LayerInputs own = inputs;
+    own.recompute_mlp = options.recompute == Recompute::kMlp && at::GradMode::is_enabled();
+    return layer.forward(config_, stream, own);
+  }
   std::vector<at::Tensor> tensors = {stream.residual};
-  if (stream_size == 2) tensors.push_back(stream.delta);
-  if (inputs.context) std::ranges::copy(inputs.context->differentiable(), std::back_inserter(tensors));
-  const auto segment = [this, &layer, inputs,
-                        stream_size](const std::vector<at::Tensor>& given) -> std::vector<at::Tensor> {
-    LayerInputs again = inputs;
-    std::unique_ptr<RowContext> context;
-    if (inputs.context) {
-      context = inputs.context->with({given.begin() + stream_size, given.end()});
-      again.context = context.get();
-    }
-    const Stream out = layer.forward(config_, {given[0], stream_size == 2 ? given[1] : at::Tensor()}, again);
-    return {out.residual, out.delta};
-  };
-  const std::vector<at::Tensor> out = recompute(segment, tensors);
+  if (stream.delta.defined()) tensors.push_back(stream.delta);
+  const std::vector<at::Tensor> out = recompute(
+      [this, &layer, inputs](const std::vector<at::Tensor>& given, const RowContext* context) {
+        LayerInputs again = inputs;
+        again.context = context;
+        const Stream after = layer.forward(config_, {given[0], given.size() == 2 ? given[1] : at::Tensor()}, again);
+        return std::vector<at::Tensor>{after.residual, after.delta};
+      },
+      tensors, inputs.context);
   return {out[0], out[1]};
 }
 

@@ -14,6 +14,7 @@
 #include "nn/decoder_layer.h"
 #include "nn/linear_form.h"
 #include "nn/model_config.h"
+#include "nn/recompute.h"
 #include "nn/rope_table.h"
 #include "nn/weight_source.h"
 
@@ -26,7 +27,7 @@ struct Rows {
 };
 
 struct ForwardOptions {
-  bool recompute = false;  // keep only each layer's input and compute the rest again in backward
+  Recompute recompute = Recompute::kNone;
   /// [K] int64, ascending, of the rows whose hidden state is asked for (those whose next token is supervised, or is to
   /// be generated): the last layer computes nothing else after its keys and values. Undefined: all.
   at::Tensor wanted_rows;

@@ -8,6 +8,7 @@
 #include "kernels/glu.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
+#include "nn/recompute.h"
 
 namespace moelora::nn {
 namespace {
@@ -68,7 +69,16 @@ Stream DecoderLayer::forward(const ModelConfig& config, const Stream& stream, co
   at::Tensor attended = o->forward(gathered, context)[0];
   if (attention_output_norm) attended = kernels::rms_norm(attended, attention_output_norm->get(), norm_options(config));
   const auto [mlp_input, before_mlp] = normalise(config, {residual, attended}, *mlp_norm);
-  at::Tensor output = mlp(config, mlp_input, context);
+  at::Tensor output;
+  if (inputs.recompute_mlp && !of_wanted) {  // few rows are wanted of the last layer, and their context ends here
+    output = recompute(
+        [this, &config](const std::vector<at::Tensor>& given, const RowContext* again) {
+          return std::vector<at::Tensor>{mlp(config, given[0], again)};
+        },
+        {mlp_input}, context)[0];
+  } else {
+    output = mlp(config, mlp_input, context);
+  }
   if (mlp_output_norm) output = kernels::rms_norm(output, mlp_output_norm->get(), norm_options(config));
   return {before_mlp, output};
 }

@@ -21,6 +21,7 @@ struct LayerInputs {
   Rotation local_rotation;  // of the layers with a window
   AttentionState* attention = nullptr;
   const RowContext* context = nullptr;  // may be null
+  bool recompute_mlp = false;           // in backward, instead of keeping what is between its norm and its output
   at::Tensor wanted_rows;  // [K] int64: the only rows needed after attention (of the last layer); undefined: all
 };
 

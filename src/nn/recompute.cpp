@@ -6,6 +6,10 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
 
+#include <algorithm>
+#include <iterator>
+#include <memory>
+
 namespace moelora::nn {
 namespace {
 
@@ -58,6 +62,20 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
 std::vector<at::Tensor> recompute(const Segment& segment, const std::vector<at::Tensor>& inputs) {
   const at::Tensor anchor = at::zeros({}).requires_grad_(true);
   return Recomputed::apply(anchor, at::TensorList(inputs), c10::make_intrusive<SegmentHolder>(segment));
+}
+
+std::vector<at::Tensor> recompute(const ContextSegment& segment, const std::vector<at::Tensor>& inputs,
+                                  const RowContext* context) {
+  if (!context) return recompute([segment](const auto& given) { return segment(given, nullptr); }, inputs);
+  std::vector<at::Tensor> all = inputs;
+  std::ranges::copy(context->differentiable(), std::back_inserter(all));
+  const auto own = static_cast<std::ptrdiff_t>(inputs.size());
+  return recompute(
+      [segment, context, own](const std::vector<at::Tensor>& given) {
+        const std::unique_ptr<RowContext> again = context->with({given.begin() + own, given.end()});
+        return segment({given.begin(), given.begin() + own}, again.get());
+      },
+      all);
 }
 
 }  // namespace moelora::nn

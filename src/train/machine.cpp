@@ -1,5 +1,6 @@
 #include "train/machine.h"
 
+#include "config/enum_names.h"
 #include "core/log.h"
 #include "core/threads.h"
 #include "kernels/cpu.h"
@@ -8,12 +9,13 @@
 namespace moelora::train {
 
 nlohmann::json Machine::to_json() const {
-  return {{"dtype", dtype}, {"threads", threads}, {"instructions", instructions}};
+  return {{"dtype", dtype}, {"threads", threads}, {"recompute", recompute}, {"instructions", instructions}};
 }
 
 Machine this_machine(const config::RunConfig& config) {
   return {.dtype = compute_dtype(config.train.dtype) == at::kFloat ? "float32" : "bfloat16",
           .threads = config.train.threads > 0 ? config.train.threads : usable_cores(),
+          .recompute = config::name_of(config.train.recompute),
           .instructions = std::string(kernels::cpu_level_name(kernels::cpu_level()))};
 }
 

@@ -10,6 +10,7 @@
 
 #include "adapters/targets.h"
 #include "config/method.h"
+#include "core/memory.h"
 #include "core/threads.h"
 #include "nn/layer_linears.h"
 #include "train/trainer.h"
@@ -30,6 +31,10 @@ int64_t linear_parameters(const nn::ModelConfig& shape) {
   int64_t count = 0;
   for (const nn::LinearShape& linear : linears(shape)) count += linear.out * linear.in;
   return count;
+}
+
+int64_t mlp_parameters(const nn::ModelConfig& shape) {
+  return 3 * shape.hidden_size * shape.intermediate_size * shape.layers;
 }
 
 int64_t base_parameter_count(const nn::ModelConfig& c) {
@@ -99,11 +104,30 @@ Plan plan_model(const config::RunConfig& config, const nn::ModelConfig& shape, i
   // result, the MLP's gate, up and product.
   const int64_t q = shape.heads * shape.head_dim, kv = shape.kv_heads * shape.head_dim;
   const int64_t row = 4 * shape.hidden_size + 3 * q + 4 * kv + 3 * shape.intermediate_size;
-  const int64_t kept_rows = config.train.recompute == config::Recompute::kFull
-                                ? 2 * shape.hidden_size * shape.layers + row
-                                : row * shape.layers;
-  plan.activation_bytes = config.train.tokens_per_batch * kept_rows * bytes;
+  int64_t kept = row * shape.layers;
+  const nn::Recompute recompute = layer_recompute(config.train.recompute);
+  if (recompute == nn::Recompute::kFull) kept = 2 * shape.hidden_size * shape.layers + row;
+  if (recompute == nn::Recompute::kMlp) kept -= 3 * shape.intermediate_size * (shape.layers - 1);
+  plan.activation_bytes = config.train.tokens_per_batch * kept * bytes;
   return plan;
+}
+
+nn::Recompute layer_recompute(config::Recompute recompute) {
+  if (recompute == config::Recompute::kMlp) return nn::Recompute::kMlp;
+  return recompute == config::Recompute::kFull ? nn::Recompute::kFull : nn::Recompute::kNone;
+}
+
+config::Recompute choose_recompute(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks) {
+  if (config.train.recompute != config::Recompute::kAuto) return config.train.recompute;
+  const auto usable = static_cast<double>(available_memory_bytes()) * 0.8;
+  config::RunConfig tried = config;
+  for (const config::Recompute candidate : {config::Recompute::kNone, config::Recompute::kMlp}) {
+    tried.train.recompute = candidate;
+    const Plan plan = plan_model(tried, shape, tasks);
+    if (static_cast<double>(plan.weight_bytes + plan.optimizer_bytes + plan.activation_bytes) <= usable)
+      return candidate;
+  }
+  return config::Recompute::kFull;
 }
 
 Plan plan_run(const RunSetup& setup) {
@@ -122,10 +146,13 @@ Plan plan_run(const RunSetup& setup) {
   plan.gflops = measure_gflops(setup.base.shape, config.train.tokens_per_batch, compute_dtype(config.train.dtype));
   const double passes =
       config.adapter.method == config::Method::kFull ? 6 : 4;  // forward 2, input gradient 2, weight gradient 2
-  const double recompute = config.train.recompute == config::Recompute::kFull ? 2 : 0;
+  const nn::Recompute recompute = layer_recompute(config.train.recompute);
+  double again = 0;  // products of forward that backward computes once more
+  if (recompute == nn::Recompute::kFull) again = static_cast<double>(linear_parameters(setup.base.shape));
+  if (recompute == nn::Recompute::kMlp) again = static_cast<double>(mlp_parameters(setup.base.shape));
   const double head = static_cast<double>(setup.base.shape.vocab_size * setup.base.shape.hidden_size);
   const double a_token =
-      (passes + recompute) * static_cast<double>(linear_parameters(setup.base.shape)) +
+      passes * static_cast<double>(linear_parameters(setup.base.shape)) + 2 * again +
       passes * head * static_cast<double>(supervised) / static_cast<double>(std::max<int64_t>(1, tokens));
   plan.seconds =
       1e-9 * a_token * plan.tokens_per_step * static_cast<double>(plan.steps) / (kStepEfficiency * plan.gflops);

@@ -26,6 +26,13 @@ Plan plan_model(const config::RunConfig& config, const nn::ModelConfig& shape, i
 /// The same with steps and time of the data that was read; measures the machine's products for a fraction of a second.
 Plan plan_run(const RunSetup& setup);
 
+/// train.recompute, and instead of `auto` the first of none, mlp and full whose memory by plan_model fits into what
+/// this process may still take (a fifth left free); full where none does.
+config::Recompute choose_recompute(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks);
+
+/// As the decoder knows it; `auto`, which only runs that were not prepared have, is none.
+nn::Recompute layer_recompute(config::Recompute recompute);
+
 nlohmann::ordered_json plan_json(const Plan& plan);
 
 }  // namespace moelora::train

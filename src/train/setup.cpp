@@ -16,6 +16,7 @@
 #include "train/check_setup.h"
 #include "train/config_identity.h"
 #include "train/machine.h"
+#include "train/plan.h"
 #include "train/start_from.h"
 
 namespace moelora::train {
@@ -165,6 +166,8 @@ RunSetup prepare_data(config::RunConfig config) {
       data::encode_rows(setup.dataset, data::Split::kDev, *setup.renderer,
                         {.threads = threads, .max_rows_per_task = setup.config.eval.rows}));
   check_setup(setup);
+  setup.config.train.recompute =
+      choose_recompute(setup.config, setup.base.shape, static_cast<int64_t>(setup.dataset.tasks.size()));
 
   setup.identity = {.base = "",
                     .shape = setup.base.shape_hash,
@@ -182,6 +185,7 @@ std::string config_identity(const config::RunConfig& config) {
   identifying.output.clear();
   for (config::DataSource& source : identifying.data.sources) source.path.clear();
   identifying.train.threads = {};
+  identifying.train.recompute = {};  // its last bits are compared apart (train/machine.h)
   identifying.checkpoint = {};
   identifying.train.log_every = {};
   if (!config.adapter.start.empty()) identifying.adapter.start = start_hash(config.adapter.start);

@@ -26,7 +26,7 @@ struct StepLoss {
 
 struct StepOptions {
   bool dropout = false;
-  bool recompute = false;
+  nn::Recompute recompute = nn::Recompute::kNone;
 };
 
 /// A loss that isn't finite: which sequence of which micro-batch first had one. Thrown, and turned into an Error by who

@@ -22,6 +22,7 @@
 #include "train/metrics_log.h"
 #include "train/non_finite.h"
 #include "train/optimizer.h"
+#include "train/plan.h"
 #include "train/progress.h"
 #include "train/schedule.h"
 
@@ -160,7 +161,7 @@ class Run {
     const auto begin = std::chrono::steady_clock::now();
     const data::StepBatches batches = stream_->next();
     const StepOptions options{.dropout = config().adapter.dropout > 0,
-                              .recompute = config().train.recompute == config::Recompute::kFull};
+                              .recompute = layer_recompute(config().train.recompute)};
     optimizer_.zero_gradients();
     StepLoss loss;
     try {

@@ -39,7 +39,7 @@ TEST_P(LoraParity, LogitsLossAndGradientsEqualPeft) {
   const FixtureBatch batch(batch_folder());
   const Oracle adapter(family() + "/adapter/adapter_model.safetensors");
   const Oracle expected(batch_folder() + "/lora_expected.safetensors");
-  for (const bool recompute : {false, true}) {
+  for (const nn::Recompute recompute : {nn::Recompute::kNone, nn::Recompute::kMlp, nn::Recompute::kFull}) {
     nn::Decoder decoder = load_decoder(family() + "/f32", at::kFloat);
     AdapterSet adapters(decoder, config_, tasks_, /*seed=*/1);
     std::vector<NamedTensor> values;

@@ -52,7 +52,7 @@ TEST_P(MoeloraParity, LogitsLossGateAndGradientsEqualTheEquation) {
   const Oracle given(family() + "/moelora.safetensors");
   const std::string kind = normalise() == config::GateNormalise::kSumOne ? "sum_one" : "mean_one";
   const Oracle expected(batch_folder() + "/moelora_" + kind + "_expected.safetensors");
-  for (const bool recompute : {false, true}) {
+  for (const nn::Recompute recompute : {nn::Recompute::kNone, nn::Recompute::kMlp, nn::Recompute::kFull}) {
     nn::Decoder decoder = load_decoder(family() + "/f32", at::kFloat);
     AdapterSet adapters(decoder, config(), tasks_, /*seed=*/1);
     std::vector<NamedTensor> values;

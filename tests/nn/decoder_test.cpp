@@ -83,8 +83,10 @@ TEST_P(DecoderParity, GradientOfEveryBaseParameterEqualsTransformers) {
   const FixtureBatch batch(batch_folder());
   const Oracle expected(batch_folder() + "/expected.safetensors");
   for (const ForwardOptions& options :
-       {ForwardOptions{}, ForwardOptions{.recompute = true}, ForwardOptions{.wanted_rows = batch.supervised_rows()},
-        ForwardOptions{.recompute = true, .wanted_rows = batch.supervised_rows()}}) {
+       {ForwardOptions{}, ForwardOptions{.recompute = Recompute::kFull},
+        ForwardOptions{.wanted_rows = batch.supervised_rows()},
+        ForwardOptions{.recompute = Recompute::kMlp, .wanted_rows = batch.supervised_rows()},
+        ForwardOptions{.recompute = Recompute::kFull, .wanted_rows = batch.supervised_rows()}}) {
     Decoder decoder = load_decoder(family() + "/f32", at::kFloat);
     decoder.make_trainable();
     PackedAttention attention(batch.cu_seqlens());
