@@ -1,5 +1,5 @@
-// What decides a run's last bits beside its configuration: dtype, threads, what is recomputed (the order in which a shared
-// gate's gradients are added) and instruction set, as they were resolved on this machine.
+// What decides a run's last bits beside its configuration: dtype, threads, what is recomputed (the order in which a
+// shared gate's gradients are added) and instruction set, as they were resolved on this machine.
 #pragma once
 
 #include <cstdint>
