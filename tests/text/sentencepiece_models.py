@@ -7,7 +7,7 @@ import expected_texts
 import sentencepiece
 
 # The families published with a tokenizer.model whose rules are below.
-FAMILIES = {"llama", "internlm2", "baichuan", "chatglm"}
+FAMILIES = {"llama", "mistral", "internlm2", "baichuan", "chatglm"}
 # As Llama-2's, InternLM2's and ChatGLM's are made: bytes for what has no piece, blanks kept.
 BYTES = {"model_type": "bpe", "byte_fallback": True, "normalization_rule_name": "identity", "remove_extra_whitespaces": False,
          "allow_whitespace_only_pieces": True, "split_digits": True}

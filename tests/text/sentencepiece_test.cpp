@@ -1,5 +1,6 @@
 // SentencePiece models against the Python package, and the directories that have one against the rules of the published
 // tokenizers (tests/text/sentencepiece_models.py).
+#include <cmath>
 #include <filesystem>
 
 #include "core/random.h"
@@ -23,32 +24,51 @@ class Model : public ::testing::TestWithParam<std::string> {
   OrderedJson facts() const { return expected("sentencepiece/" + GetParam() + ".json"); }
 };
 
-INSTANTIATE_TEST_SUITE_P(SentencePiece, Model, ::testing::Values("bytes", "plain"),
+INSTANTIATE_TEST_SUITE_P(SentencePiece, Model, ::testing::Values("bytes", "plain", "mistral_v1", "mistral_v3", "j2"),
                          [](const auto& info) { return info.param; });
+
+double score_of(const Ids& ids, const std::vector<double>& scores) {
+  double sum = 0;
+  for (const int32_t id : ids) sum += scores[id];
+  return sum;
+}
 
 TEST_P(Model, EncodesAndDecodesAsTheLibraryDoesInPython) {
   const Tokenizer tokenizer = this->tokenizer();
   const OrderedJson facts = this->facts();
   ASSERT_GT(facts["cases"].size(), 300U);
+  // Of segmentations that are equally probable, releases of the library take one or another.
+  const std::vector<double> scores = facts["scores"];
+  size_t others = 0;
   for (const OrderedJson& item : facts["cases"]) {
     const std::string text = item["text"];
-    const Ids ids = item["ids"];
-    ASSERT_EQ(tokenizer.encode(text, {.add_special_tokens = true}), ids) << text.substr(0, 200);
+    const Ids ids = item["ids"], ours = tokenizer.encode(text, {.add_special_tokens = true});
+    if (scores.empty()) {
+      ASSERT_EQ(ours, ids) << text.substr(0, 200);
+    } else if (ours != ids) {
+      ++others;
+      const double score = score_of(ids, scores);
+      ASSERT_NEAR(score_of(ours, scores), score, 1e-6 * std::abs(score)) << text.substr(0, 200);
+      ASSERT_EQ(tokenizer.decode(ours, {.skip_special_tokens = false}), item["decoded"]) << text.substr(0, 200);
+    }
     ASSERT_EQ(tokenizer.decode(ids, {.skip_special_tokens = false}), item["decoded"]) << text.substr(0, 200);
   }
+  EXPECT_LT(others, facts["cases"].size() / 10);
   for (const OrderedJson& item : facts["random"]) {
     ASSERT_EQ(tokenizer.decode(item["ids"].get<Ids>(), {.skip_special_tokens = false}), item["decoded"]);
   }
 }
 
 TEST_P(Model, EncodesABatchAsOneByOne) {
+  const Tokenizer tokenizer = this->tokenizer();
+  const OrderedJson facts = this->facts();
   std::vector<std::string> texts;
   std::vector<Ids> ids;
-  for (const OrderedJson& item : facts()["cases"]) {
+  for (const OrderedJson& item : facts["cases"]) {
     texts.push_back(item["text"]);
-    ids.push_back(item["ids"]);
+    ids.push_back(tokenizer.encode(texts.back(), {.add_special_tokens = true}));
   }
-  EXPECT_EQ(tokenizer().encode_batch(texts, {.add_special_tokens = true}), ids);
+  EXPECT_EQ(tokenizer.encode_batch(texts, {.add_special_tokens = true}), ids);
 }
 
 TEST_P(Model, KnowsItsPieces) {
@@ -99,7 +119,8 @@ TEST_P(Model, NamesTheByteOfInvalidUtf8) {
 
 class Directory : public ::testing::TestWithParam<std::string> {};
 
-INSTANTIATE_TEST_SUITE_P(SentencePiece, Directory, ::testing::Values("bare", "llama", "baichuan", "both", "added"),
+INSTANTIATE_TEST_SUITE_P(SentencePiece, Directory,
+                         ::testing::Values("bare", "llama", "baichuan", "both", "added", "mistral_v1"),
                          [](const auto& info) { return info.param; });
 
 TEST_P(Directory, EncodesAsItsPublishedTokenizerDoes) {
@@ -132,7 +153,9 @@ INSTANTIATE_TEST_SUITE_P(SentencePiece, ChatGlm, ::testing::Values("chatglm2", "
 
 TEST_P(ChatGlm, MakesTheIdsOfItsPublishedChat) {
   const TextAssets assets = this->assets();
-  for (const OrderedJson& chat : facts()["chats"]) {
+  const OrderedJson facts = this->facts();
+  ASSERT_FALSE(facts["chats"].empty());
+  for (const OrderedJson& chat : facts["chats"]) {
     // Their template puts the blank of an empty content, which their code doesn't.
     if (GetParam() == "chatglm3_template" && chat["messages"][0]["content"] == "") continue;
     const std::string text = assets.chat_template.value().render(
