@@ -27,14 +27,14 @@ std::vector<int64_t> generation_eos(const BaseFiles& base) {
   if (!base.generation_config.contains("eos_token_id")) return {};
   const nlohmann::json& value = base.generation_config["eos_token_id"];
   if (value.is_null()) return {};
-  if (value.is_number_integer()) return {value.get<int64_t>()};
   std::vector<int64_t> ids;
   for (const nlohmann::json& id : value.is_array() ? value : nlohmann::json::array({value})) {
-    if (!id.is_number_integer()) {
-      throw Error(ErrorKind::kModel, {.where = (base.dir / "generation_config.json").string() + ": `eos_token_id`",
-                                      .problem = "invalid value",
-                                      .found = id.dump().substr(0, 60),
-                                      .expected = "a token id or a list of them"});
+    if (!id.is_number_integer() || id < 0 || id >= base.shape.vocab_size) {
+      throw Error(ErrorKind::kModel,
+                  {.where = (base.dir / "generation_config.json").string() + ": `eos_token_id`",
+                   .problem = "invalid value",
+                   .found = id.dump().substr(0, 60),
+                   .expected = "a token id below " + std::to_string(base.shape.vocab_size) + ", or a list of them"});
     }
     ids.push_back(id.get<int64_t>());
   }

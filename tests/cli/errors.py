@@ -7,13 +7,15 @@ import shutil
 import sys
 
 from configuration_errors import COMMAND_LINE, CONFIGURATION
+from damaged_files import DAMAGED
 from generation_errors import GENERATION
 from model_errors import MODELS
 from row_errors import ROWS
 from run_errors import RUNS
 from workplace import Workplace
 
-GROUPS = {"command line": COMMAND_LINE, "configuration": CONFIGURATION, "rows": ROWS, "models": MODELS, "runs": RUNS, "generation": GENERATION}
+GROUPS = {"command line": COMMAND_LINE, "configuration": CONFIGURATION, "rows": ROWS, "models": MODELS, "runs": RUNS, "generation": GENERATION,
+          "files": DAMAGED}
 
 
 def merge(target, changes):

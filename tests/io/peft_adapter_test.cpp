@@ -144,11 +144,33 @@ TEST(PeftAdapter, ReadingRefusesForeignAndHalfTensors) {
   };
   EXPECT_THAT(error("base_model.model.x.q_proj.lora_A.weight"),
               AllOf(HasSubstr("module `x.q_proj`"), HasSubstr("no lora_B")));
+  write_text(directory / "a/adapter_model.safetensors",
+             safetensors_bytes(
+                 R"({"base_model.model.x.q_proj.lora_A.weight":{"dtype":"I32","shape":[2,1],"data_offsets":[0,8]}})",
+                 "12345678"));
+  EXPECT_THAT(model_error([&] { read_peft_adapter(directory / "a"); }),
+              AllOf(HasSubstr("adapter_model.safetensors"), HasSubstr("lora_A"), HasSubstr("I32")));
   for (const char* name :
        {"x.q_proj.lora_A.weight", "base_model.model.lora_A.weight", "base_model.model..lora_A.weight",
         "base_model.model.x.lora_magnitude_vector", "base_model.model.x.lora_embedding_A", "lora_A.weight", ""}) {
     EXPECT_THAT(error(name), HasSubstr("not a tensor of a plain LoRA adapter")) << name;
   }
+}
+
+TEST(PeftAdapter, ReadingRefusesEveryCutAndAnotherSizeOrKindByName) {
+  const TestDirectory directory;
+  write_peft_adapter(directory / "a", small_adapter());
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors"}) {
+    const std::string whole = read_text(directory / "a" / name);
+    std::vector<std::string> spoiled = {whole + "\xff", std::string(100, '\0'), "[]", "PK\x03\x04"};
+    for (size_t size = 0; size + 2 < whole.size(); size += 7) spoiled.push_back(whole.substr(0, size));
+    for (const std::string& contents : spoiled) {
+      write_text(directory / "a" / name, contents);
+      ASSERT_THAT(model_error([&] { read_peft_adapter(directory / "a"); }), HasSubstr(name)) << contents.size();
+    }
+    write_text(directory / "a" / name, whole);
+  }
+  EXPECT_NO_THROW(read_peft_adapter(directory / "a"));
 }
 
 TEST(PeftAdapterInterop, OursLoadsInPeftAndGivesTheLogitsOfTheMergedWeights) {
