@@ -2,7 +2,6 @@
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <bit>
@@ -13,21 +12,23 @@
 #include <new>
 #include <vector>
 
+#include "kernels/arena.h"
+
 namespace moelora::kernels {
 namespace {
 
-constexpr size_t kAlignment = 64;  // of the data; the header takes as much
-constexpr size_t kMapped =
-    size_t{1} << 20;  // from here on a block is a mapping of its own, in large pages where there are any
-constexpr size_t kLeastKept = size_t{64} << 20;
+constexpr size_t kAlignment = 64;               // of the data; the header of a small block takes as much
+constexpr size_t kLarge = size_t{256} << 10;    // from here on a block comes from the arena
+constexpr size_t kAddresses = size_t{1} << 42;  // 4 TiB of them, of the 128 TiB that a process has
+constexpr int64_t kLeastKept = int64_t{64} << 20;
 
-/// Before the data of every block.
+/// Before the data of every small block.
 struct Header {
   size_t bytes;  // of the whole block
 };
 
-/// Sizes come in eight steps an octave: at most an eighth is given away, and blocks of nearly equal batches fit one
-/// another.
+/// Small sizes come in eight steps an octave: at most an eighth is given away, and blocks of nearly equal batches fit
+/// one another.
 size_t block_bytes(size_t data_bytes) {
   const size_t bytes = std::max<size_t>(data_bytes + kAlignment, 512);
   const size_t step = std::bit_floor(bytes) / 8;
@@ -39,7 +40,8 @@ class CachingAllocator final : public c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
     const c10::Device device(c10::DeviceType::CPU);
     if (bytes == 0) return {nullptr, nullptr, &release, device};
-    void* data = take(block_bytes(bytes));
+    const std::lock_guard lock(mutex_);
+    void* data = bytes >= kLarge ? take_large(bytes) : take_small(block_bytes(bytes));
     return {data, data, &release, device};
   }
 
@@ -49,7 +51,10 @@ class CachingAllocator final : public c10::Allocator {
 
   AllocatorCounts counts() {
     const std::lock_guard lock(mutex_);
-    return counts_;
+    return {.from_system = small_.from_system + arena_.grown(),
+            .reused = small_.reused + large_taken_ - arena_.grown(),
+            .bytes_held = small_.bytes_held + arena_.bytes_held(),
+            .bytes_in_use = small_.bytes_in_use + arena_.bytes_in_use()};
   }
 
   static CachingAllocator& instance() {
@@ -62,65 +67,49 @@ class CachingAllocator final : public c10::Allocator {
     if (data != nullptr) instance().give_back(data);
   }
 
-  void* take(size_t bytes) {
-    const std::lock_guard lock(mutex_);
+  /// Before more is held than the bound allows, unused pages go back to the system.
+  void* take_large(size_t bytes) {
+    const int64_t more = arena_.held_after(bytes) - arena_.bytes_held();
+    most_in_use_ = std::max(most_in_use_, arena_.bytes_in_use() + static_cast<int64_t>(bytes));
+    if (more > 0) arena_.trim(most_in_use_ + std::max(kLeastKept, most_in_use_ / 8) - more);
+    void* data = arena_.take(bytes);
+    if (data == nullptr) return take_small(block_bytes(bytes));  // a process that may reserve no more addresses
+    ++large_taken_;
+    return data;
+  }
+
+  void* take_small(size_t bytes) {
     for (auto free = free_.lower_bound(bytes); free != free_.end() && free->first <= bytes + bytes / 4; ++free) {
       if (free->second.empty()) continue;
       void* data = free->second.back();
       free->second.pop_back();
-      counts_.bytes_in_use += static_cast<int64_t>(free->first);
-      most_in_use_ = std::max(most_in_use_, counts_.bytes_in_use);
-      ++counts_.reused;
+      small_.bytes_in_use += static_cast<int64_t>(free->first);
+      ++small_.reused;
       return data;
     }
-    counts_.bytes_in_use += static_cast<int64_t>(bytes);
-    most_in_use_ = std::max(most_in_use_, counts_.bytes_in_use);
-    trim(static_cast<int64_t>(bytes));
-    void* block = bytes >= kMapped ? map(bytes)
-                                   : std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+    void* block = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
     if (block == nullptr) throw std::bad_alloc();
-    ++counts_.from_system;
-    counts_.bytes_held += static_cast<int64_t>(bytes);
+    ++small_.from_system;
+    small_.bytes_in_use += static_cast<int64_t>(bytes);
+    small_.bytes_held += static_cast<int64_t>(bytes);
     new (block) Header{bytes};
     return static_cast<char*>(block) + kAlignment;
   }
 
-  static void* map(size_t bytes) {
-    void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED) return nullptr;
-    madvise(block, bytes, MADV_HUGEPAGE);  // where the system has none, nothing changes
-    return block;
-  }
-
   void give_back(void* data) {
     const std::lock_guard lock(mutex_);
+    if (arena_.holds(data)) return arena_.give_back(data);
     const size_t bytes = reinterpret_cast<Header*>(static_cast<char*>(data) - kAlignment)->bytes;
-    counts_.bytes_in_use -= static_cast<int64_t>(bytes);
+    small_.bytes_in_use -= static_cast<int64_t>(bytes);
     free_[bytes].push_back(data);
   }
 
-  /// Called before `more` bytes are asked of the system: gives back unused blocks, the largest first, as far as the
-  /// bound wants.
-  void trim(int64_t more) {
-    const int64_t most_held = most_in_use_ + std::max<int64_t>(kLeastKept, most_in_use_ / 8);
-    for (auto size = free_.rbegin(); size != free_.rend(); ++size) {
-      while (!size->second.empty() && counts_.bytes_held + more > most_held) {
-        void* block = static_cast<char*>(size->second.back()) - kAlignment;
-        size->second.pop_back();
-        counts_.bytes_held -= static_cast<int64_t>(size->first);
-        if (size->first >= kMapped) {
-          munmap(block, size->first);
-        } else {
-          std::free(block);
-        }
-      }
-    }
-  }
-
   std::mutex mutex_;
-  std::map<size_t, std::vector<void*>> free_;  // data pointers by block size
-  AllocatorCounts counts_;
-  int64_t most_in_use_ = 0;
+  Arena arena_{kAddresses};
+  std::map<size_t, std::vector<void*>> free_;  // small blocks' data by block size
+  AllocatorCounts small_;
+  int64_t large_taken_ = 0;
+  int64_t most_in_use_ = 0;  // of the arena
 };
 
 bool installed = false;

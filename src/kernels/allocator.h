@@ -1,6 +1,6 @@
-// Memory of CPU tensors, kept from one step to the next: the activations of a micro-batch are as many and as large as
-// those of the one before, so after the first steps none of it comes from the system, and the kernel clears no page
-// again.
+// Memory of CPU tensors, kept from one step to the next: the activations of a micro-batch take the place of those of
+// the one before, whatever its length, so after the first steps nearly none of it comes from the system, and the kernel
+// clears no page again.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 namespace moelora::kernels {
 
 struct AllocatorCounts {
-  int64_t from_system = 0;  // blocks asked of the system
+  int64_t from_system = 0;  // blocks whose pages the system had to give
   int64_t reused = 0;       // blocks given again
   int64_t bytes_held = 0;   // in use and kept
   int64_t bytes_in_use = 0;

@@ -30,6 +30,20 @@ TEST_F(Allocator, FitsSlightlySmallerTensorsIntoAKeptBlock) {
   EXPECT_EQ(allocator_counts().from_system, before);
 }
 
+TEST_F(Allocator, LargeTensorsOfOtherSizesTakeThePlaceOfEarlierOnes) {
+  const auto step = [](int64_t rows) {
+    std::vector<at::Tensor> kept;
+    for (int layer = 0; layer < 20; ++layer) {
+      kept.push_back(at::empty({rows, 1000}, at::kFloat));
+      at::empty({rows, 3000}, at::kFloat);
+    }
+  };
+  step(1000);
+  const int64_t before = allocator_counts().from_system;
+  for (const int64_t rows : {990, 700, 873, 1000, 512, 951}) step(rows);
+  EXPECT_LE(allocator_counts().from_system, before + 3);
+}
+
 TEST_F(Allocator, AlignsDataForTheWidestVectors) {
   for (const int64_t size : {1, 3, 100, 5000, 300'000, 3'000'001}) {
     EXPECT_EQ(reinterpret_cast<uintptr_t>(at::empty({size}, at::kFloat).data_ptr()) % 64, 0u) << size;
