@@ -1,12 +1,12 @@
 #include "adapters/adapted_group.h"
 
-#include <ATen/ops/cat.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/zeros.h>
 
 #include "core/work_timer.h"
 #include "kernels/few_rows.h"
 #include "kernels/row_scale.h"
+#include "kernels/thin_products.h"
 
 namespace moelora::adapters {
 namespace {
@@ -32,7 +32,7 @@ AdaptedGroup::Outputs AdaptedGroup::compute(const at::Tensor& x, const std::opti
   const at::Tensor dropped = drop(x, p.options_.dropout, rows.sample_keys(), rows.positions());
   const bool few = kernels::takes_few_rows(dropped, p.stack_compute_);  // decoding
   const at::Tensor z = few ? kernels::few_rows_linear(dropped, p.stack_compute_, {})
-                           : at::mm(dropped, p.stack_compute_.t());  // [T, n R]
+                           : kernels::thin_project(dropped, p.stack_compute_);  // [T, n R]
   const at::Tensor scaled = weights ? weights->mul(p.options_.scale) : at::Tensor();
   const at::Tensor u = scaled.defined() ? kernels::row_scale(z, scaled) : z.mul(p.options_.scale);
 
@@ -67,27 +67,27 @@ variable_list AdaptedGroup::backward(AutogradContext* context, const variable_li
   const at::Tensor u = scaled.defined() ? kernels::row_scale(z, scaled) : z.mul(p.options_.scale);
 
   variable_list gradients(kFirstB + p.adapters_.size() + 2);  // the last two: projection and rows
-  variable_list du;
+  const at::Tensor du = at::empty_like(z);                    // [T, n R]
   for (size_t i = 0; i < p.adapters_.size(); ++i) {
     const at::Tensor& dy_i = dy[p.adapters_[i].member];
+    const at::Tensor du_i = du.narrow(1, i * rank, rank);
     if (!dy_i.defined()) {
-      du.push_back(at::zeros({z.size(0), rank}, z.options()));
+      du_i.zero_();
       continue;
     }
-    du.push_back(at::mm(dy_i, p.b_compute_[i].t()));
-    gradients[kFirstB + i] = at::mm(dy_i.t(), u.narrow(1, i * rank, rank)).to(p.adapters_[i].b.scalar_type());
+    gradients[kFirstB + i] = kernels::thin_gradients(dy_i, p.b_compute_[i], u.narrow(1, i * rank, rank), du_i)
+                                 .to(p.adapters_[i].b.scalar_type());
   }
-  const at::Tensor du_all = du.size() == 1 ? du.front() : at::cat(du, /*dim=*/1);  // [T, n R]
   at::Tensor dz;
   if (scaled.defined()) {
-    auto [dz_scaled, dm] = kernels::row_scale_backward(du_all, z, scaled);
+    auto [dz_scaled, dm] = kernels::row_scale_backward(du, z, scaled);
     dz = std::move(dz_scaled);
     gradients[kWeights] = dm.mul(p.options_.scale);
   } else {
-    dz = du_all.mul(p.options_.scale);
+    dz = du.mul(p.options_.scale);
   }
   const at::Tensor dropped = drop(x, p.options_.dropout, sample_keys, positions);
-  gradients[kStack] = at::mm(dz.t(), dropped).to(p.stack_.scalar_type());
+  gradients[kStack] = kernels::thin_gradient(dz, dropped).to(p.stack_.scalar_type());
 
   if (context->needs_input_grad(kX)) {
     at::Tensor dx;

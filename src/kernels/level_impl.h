@@ -7,6 +7,7 @@
 #include "kernels/int8_impl.h"
 #include "kernels/nf4_impl.h"
 #include "kernels/passes_impl.h"
+#include "kernels/thin_products_impl.h"
 
 namespace moelora::kernels {
 namespace {
@@ -47,7 +48,7 @@ constexpr Int8Passes<E> make_int8_passes() {
 
 constexpr PassSet make_pass_set() {
   return {make_passes<float>(),      make_passes<Bf16>(),      make_passes<double>(),
-          make_int8_passes<float>(), make_int8_passes<Bf16>(), int8_few_rows};
+          make_int8_passes<float>(), make_int8_passes<Bf16>(), int8_few_rows, kThinPass};
 }
 
 }  // namespace

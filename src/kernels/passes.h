@@ -137,6 +137,22 @@ struct Int8Passes {
                      int64_t y_stride, int64_t rows, int64_t width, bool add);
 };
 
+constexpr int64_t kMostFactors = 64;
+
+/// One pass over columns [begin, end) of x [rows, ...] for two products with thin matrices (thin_products.h).
+struct ThinProducts {
+  const Bf16* x;
+  int64_t x_stride, rows;
+  int64_t begin = 0, end = 0;         // even
+  int64_t factors;                    // <= kMostFactors
+  int64_t stride;                     // factors rounded up to 16: of projected's and the pairs' rows
+  const uint32_t* w_pairs = nullptr;  // [columns / 2, stride] or null: two columns' factors in 32 bits
+  float* projected = nullptr;         // [rows, stride], added to
+  const uint32_t* u_pairs = nullptr;  // [rows / 2, stride] or null: two rows' factors in 32 bits
+  float* gradient = nullptr;          // written: of column c and factor f at c * column_stride + f * factor_stride
+  int64_t column_stride = 0, factor_stride = 0;
+};
+
 struct PassSet {
   Passes<float> f32;
   Passes<Bf16> bf16;
@@ -146,6 +162,8 @@ struct PassSet {
   /// sums [rows, outs] = x w^T; rows <= 8, x [rows, in], w [outs, in], w_sums [outs] the sums of w's rows.
   void (*int8_few_rows)(const int8_t* x, int64_t rows, const int8_t* w, const int32_t* w_sums, int64_t in,
                         int32_t* sums, int64_t sums_stride, int64_t outs);
+  /// Null at levels without products of bf16 pairs.
+  void (*thin_products)(const ThinProducts& products);
 };
 
 extern const PassSet kPassesDefault;
