@@ -62,6 +62,7 @@ variable_list AdaptedGroup::backward(AutogradContext* context, const variable_li
   const WorkTimer timer(Work::kAdapter);
   const variable_list saved = context->get_saved_variables();
   const at::Tensor &x = saved[0], &z = saved[1], &scaled = saved[2], &sample_keys = saved[3], &positions = saved[4];
+  // saved_data has no pointers. NOLINTNEXTLINE(performance-no-int-to-ptr)
   const auto& p = *reinterpret_cast<const AdaptedProjection*>(context->saved_data["projection"].toInt());
   const int64_t rank = p.options_.rank;
   const at::Tensor u = scaled.defined() ? kernels::row_scale(z, scaled) : z.mul(p.options_.scale);

@@ -2,6 +2,8 @@
 
 #include <sys/resource.h>
 
+#include <utility>
+
 #include "bench/products.h"
 #include "bench/stopwatch.h"
 #include "data/training_stream.h"
@@ -26,8 +28,8 @@ TrainBench bench_train(const adapters::Model& model, std::shared_ptr<const data:
                        const config::RunConfig& config, const TrainBenchOptions& options) {
   const config::TrainConfig& c = config.train;
   data::TrainingStream stream(
-      rows, {.sampler = {.seed = c.seed, .temperature = c.temperature, .batch_size = c.batch_size},
-             .pack = {.tokens_per_batch = c.tokens_per_batch, .normalisation = c.loss_normalisation}});
+      std::move(rows), {.sampler = {.seed = c.seed, .temperature = c.temperature, .batch_size = c.batch_size},
+                        .pack = {.tokens_per_batch = c.tokens_per_batch, .normalisation = c.loss_normalisation}});
   train::AdamW optimizer(train::trained_parameters(model),
                          {.beta1 = c.beta1, .beta2 = c.beta2, .epsilon = c.epsilon, .weight_decay = c.weight_decay});
   TrainBench bench;

@@ -19,7 +19,7 @@ Workload draw(const std::vector<Sample>& samples, int64_t vocab_size, uint64_t s
   Workload workload;
   for (const Sample& sample : samples) workload.tasks.push_back(sample.task);
   std::ranges::sort(workload.tasks);
-  workload.tasks.erase(std::ranges::unique(workload.tasks).begin(), workload.tasks.end());
+  workload.tasks.erase(std::unique(workload.tasks.begin(), workload.tasks.end()), workload.tasks.end());
 
   auto rows = std::make_shared<data::EncodedRows>(static_cast<int64_t>(workload.tasks.size()));
   std::vector<int32_t> prompt, answer;

@@ -47,7 +47,7 @@ ordered_json task_json(const TaskResult& task) {
     const auto found = std::ranges::find(classes, row.answered);
     return found == classes.end() ? -1 : -2 - (found - classes.begin());
   };
-  json rows = json::array();
+  ordered_json rows = ordered_json::array();
   for (const eval::RowScore& row : task.rows) {
     if (!row.gold.empty()) {
       const int64_t gold = place(row.gold), answered = answered_place(row);

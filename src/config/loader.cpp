@@ -76,7 +76,7 @@ void Findings::throw_if_any() const {
   throw ErrorList(std::move(sorted));
 }
 
-Loader::Loader(std::filesystem::path file_name, RunConfig* config, Findings* findings)
+Loader::Loader(const std::filesystem::path& file_name, RunConfig* config, Findings* findings)
     : file_name_(file_name.string()),
       base_(std::filesystem::absolute(file_name).parent_path()),
       config_(config),
@@ -244,6 +244,7 @@ template <typename Struct>
 void Loader::read_fields(const YamlNode& node, const std::vector<Field<Struct>>& fields, const std::string& section,
                          Struct* owner) {
   std::vector<std::string> valid;
+  valid.reserve(fields.size());
   for (const auto& field : fields) valid.push_back(field.key);
   std::map<std::string, int> seen;
   for (const auto& [key, value] : node.pairs) {

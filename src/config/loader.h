@@ -45,7 +45,7 @@ class Findings {
 class Loader {
  public:
   /// `config` and `findings` outlive the loader.
-  Loader(std::filesystem::path file_name, RunConfig* config, Findings* findings);
+  Loader(const std::filesystem::path& file_name, RunConfig* config, Findings* findings);
 
   void read_file(const YamlNode& root);
   /// "train.learning_rate=1e-4".

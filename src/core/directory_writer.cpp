@@ -25,7 +25,7 @@ Error exists_error(const std::filesystem::path& target) {
 
 }  // namespace
 
-DirectoryWriter::DirectoryWriter(std::filesystem::path target, FileSystem& file_system)
+DirectoryWriter::DirectoryWriter(const std::filesystem::path& target, FileSystem& file_system)
     : file_system_(file_system), target_(target.lexically_normal()) {
   if (!target_.has_filename()) target_ = target_.parent_path();
   if (std::filesystem::exists(std::filesystem::symlink_status(target_))) throw exists_error(target_);

@@ -68,7 +68,7 @@ class DurableFile {
 class DirectoryWriter {
  public:
   /// `target` must not exist (Error, kIo); missing parents are made.
-  explicit DirectoryWriter(std::filesystem::path target, FileSystem& file_system = FileSystem::posix());
+  explicit DirectoryWriter(const std::filesystem::path& target, FileSystem& file_system = FileSystem::posix());
   ~DirectoryWriter();
   DirectoryWriter(const DirectoryWriter&) = delete;
   DirectoryWriter& operator=(const DirectoryWriter&) = delete;
