@@ -99,7 +99,7 @@ int run(int argc, char** argv) {
     if (flags.verbose) set_log_level(LogLevel::kDebug);
   });
   for (const auto add : {add_train, add_eval, add_export, add_compare, add_adapt, add_generate, add_chat, add_gates,
-                         add_data, add_validate, add_plan, add_doctor, add_demo, add_bench}) {
+                         add_import, add_data, add_validate, add_plan, add_doctor, add_demo, add_bench}) {
     add(app, flags);
   }
   for (CLI::App* verb : app.get_subcommands(nullptr)) add_global_flags(*verb, flags);

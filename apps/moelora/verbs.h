@@ -22,6 +22,7 @@ void add_compare(CLI::App& app, const GlobalFlags& flags);
 void add_generate(CLI::App& app, const GlobalFlags& flags);
 void add_chat(CLI::App& app, const GlobalFlags& flags);
 void add_gates(CLI::App& app, const GlobalFlags& flags);
+void add_import(CLI::App& app, const GlobalFlags& flags);
 void add_data(CLI::App& app, const GlobalFlags& flags);
 void add_validate(CLI::App& app, const GlobalFlags& flags);
 void add_plan(CLI::App& app, const GlobalFlags& flags);

@@ -159,8 +159,8 @@ std::vector<Field<RunConfig>> make_run_fields() {
                                                                       "Size of a task's embedding."),
       run_field<&Run::adapter, &Adapter::start>(
           "adapter.start", kAny,
-          "A finished run of the same method and shape whose adapter training starts "
-          "from; tasks it doesn't know start afresh. Relative to the working directory."),
+          "What adapter training starts from: a finished run of the same method and shape (tasks it doesn't know start "
+          "afresh), or a plain LoRA in PEFT's layout. Relative to the working directory."),
       run_field<&Run::adapter, &Adapter::search_steps>("adapter.search_steps", count_from(1),
                                                        "Weights that `lorahub` tries for each task, on its dev rows."),
 

@@ -7,6 +7,7 @@
 #include "config/method.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "train/foreign_adapter.h"
 #include "train/saved_adapter.h"
 
 namespace moelora::train {
@@ -22,16 +23,18 @@ namespace {
 }  // namespace
 
 std::string start_hash(const std::filesystem::path& start) {
+  if (is_peft_adapter(start)) return peft_hash(start);
   const std::filesystem::path manifest = start / "adapter" / "manifest.json";
   if (!std::filesystem::exists(manifest)) {
-    throw Error(
-        ErrorKind::kModel,
-        {.where = "adapter.start", .problem = "no finished run with an adapter stands there", .found = start.string()});
+    throw Error(ErrorKind::kModel, {.where = "adapter.start",
+                                    .problem = "neither a finished run with an adapter nor a PEFT LoRA stands there",
+                                    .found = start.string()});
   }
   return hash_file_hex(manifest);
 }
 
 void start_from(const RunSetup& setup, const std::filesystem::path& start) {
+  if (is_peft_adapter(start)) return start_from_peft(setup, start);
   const config::AdapterConfig& own = setup.config.adapter;
   const SavedAdapter saved = load_adapter(start / "adapter");
   if (config::is_made_of_runs(own.method)) {

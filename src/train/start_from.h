@@ -1,6 +1,6 @@
 // A run that starts from another's adapter (`adapter.start`): the experts and the gate as they were left, each known
 // task with its embedding, new tasks with a fresh one. `moelora adapt` leaves runs whose new task already has an
-// embedding worth starting from.
+// embedding worth starting from. A plain LoRA in PEFT's layout may be the start too (train/foreign_adapter.h).
 #pragma once
 
 #include <filesystem>
@@ -10,7 +10,7 @@
 
 namespace moelora::train {
 
-/// Copies the adapter of the finished run `start` into the setup's. Throws Error (kConfig) where the base, the method
+/// Copies the adapter of the finished run, or of the PEFT directory, `start` into the setup's. Throws Error (kConfig) where the base, the method
 /// or a shape is another, or the method is made of several runs; Error (kModel) where no finished run stands there.
 void start_from(const RunSetup& setup, const std::filesystem::path& start);
 
