@@ -30,19 +30,36 @@ GenerateRate run(const adapters::Model& model, const GenerateBenchOptions& optio
   generate::Engine engine(
       model, {.batch_size = options.batch_size, .tokens_per_step = options.batch_size * options.prompt_tokens});
   for (generate::Request& request : requests(model, options)) engine.submit(std::move(request));
+  const double prompts = static_cast<double>(options.batch_size * options.prompt_tokens);
+  const double answers = static_cast<double>(options.batch_size * (options.new_tokens - 1));
+  GenerateRate rate;
   const Stopwatch prefill;
   engine.step();
-  const double prefill_seconds = prefill.seconds();
+  rate.prefill_tokens_per_s = prompts / prefill.seconds();
+  rate.prefill_tokens_per_cpu_s = prompts / prefill.cpu_seconds();
   const Stopwatch decode;
   while (!engine.idle()) engine.step();
-  const double decode_seconds = decode.seconds();
-  return {static_cast<double>(options.batch_size * options.prompt_tokens) / prefill_seconds,
-          static_cast<double>(options.batch_size * (options.new_tokens - 1)) / decode_seconds};
+  rate.decode_tokens_per_s = answers / decode.seconds();
+  rate.decode_tokens_per_cpu_s = answers / decode.cpu_seconds();
+  return rate;
 }
 
 double median(std::vector<double> values) {
   std::ranges::nth_element(values, values.begin() + static_cast<int64_t>(values.size() / 2));
   return values[values.size() / 2];
+}
+
+/// Of each rate by itself.
+GenerateRate medians(const std::vector<GenerateRate>& runs) {
+  GenerateRate rate;
+  for (double GenerateRate::*const one :
+       {&GenerateRate::prefill_tokens_per_s, &GenerateRate::decode_tokens_per_s,
+        &GenerateRate::prefill_tokens_per_cpu_s, &GenerateRate::decode_tokens_per_cpu_s}) {
+    std::vector<double> values;
+    for (const GenerateRate& run : runs) values.push_back(run.*one);
+    rate.*one = median(values);
+  }
+  return rate;
 }
 
 /// GB/s of the best of several sums over 1 GiB, in wide strides so that the sum isn't the limit.
@@ -80,17 +97,15 @@ GenerateBench bench_generate(const adapters::Model& adapted, const adapters::Mod
   GenerateBench bench;
   bench.read_gb_per_s = read_rate();
   bench.weight_gb = weight_gb(*base.decoder);
-  std::vector<double> prefill[2], decode[2], slower;
+  std::vector<GenerateRate> with, without;
+  std::vector<double> slower;
   for (int64_t pair = 0; pair < options.pairs; ++pair) {
-    const GenerateRate with = run(adapted, options), without = run(base, options);
-    prefill[0].push_back(with.prefill_tokens_per_s);
-    prefill[1].push_back(without.prefill_tokens_per_s);
-    decode[0].push_back(with.decode_tokens_per_s);
-    decode[1].push_back(without.decode_tokens_per_s);
-    slower.push_back(without.decode_tokens_per_s / with.decode_tokens_per_s - 1);
+    with.push_back(run(adapted, options));
+    without.push_back(run(base, options));
+    slower.push_back(without.back().decode_tokens_per_s / with.back().decode_tokens_per_s - 1);
   }
-  bench.adapted = {median(prefill[0]), median(decode[0])};
-  bench.base = {median(prefill[1]), median(decode[1])};
+  bench.adapted = medians(with);
+  bench.base = medians(without);
   bench.slower_than_base = median(slower);
   return bench;
 }
@@ -104,6 +119,10 @@ nlohmann::ordered_json generate_bench_json(const GenerateBench& bench, const Gen
           {"decode_tokens_per_s", bench.adapted.decode_tokens_per_s},
           {"base_prefill_tokens_per_s", bench.base.prefill_tokens_per_s},
           {"base_decode_tokens_per_s", bench.base.decode_tokens_per_s},
+          {"prefill_tokens_per_cpu_s", bench.adapted.prefill_tokens_per_cpu_s},
+          {"decode_tokens_per_cpu_s", bench.adapted.decode_tokens_per_cpu_s},
+          {"base_prefill_tokens_per_cpu_s", bench.base.prefill_tokens_per_cpu_s},
+          {"base_decode_tokens_per_cpu_s", bench.base.decode_tokens_per_cpu_s},
           {"slower_than_base", bench.slower_than_base},
           {"memory_read_gb_per_s", bench.read_gb_per_s},
           {"weight_gb", bench.weight_gb},

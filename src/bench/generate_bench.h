@@ -19,6 +19,9 @@ struct GenerateBenchOptions {
 struct GenerateRate {
   double prefill_tokens_per_s = 0;
   double decode_tokens_per_s = 0;  // of all sequences together
+  // The same by the CPU time of all threads: with one thread what it would be on a core of its own.
+  double prefill_tokens_per_cpu_s = 0;
+  double decode_tokens_per_cpu_s = 0;
 };
 
 struct GenerateBench {
