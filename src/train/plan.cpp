@@ -1,18 +1,20 @@
 #include "train/plan.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <memory>
 
 #include "adapters/targets.h"
 #include "config/method.h"
 #include "core/memory.h"
 #include "core/threads.h"
+#include "nn/int8_linear.h"
 #include "nn/layer_linears.h"
+#include "nn/nf4_linear.h"
 #include "train/trainer.h"
 
 namespace moelora::train {
@@ -66,25 +68,69 @@ int64_t adapter_parameter_count(const config::AdapterConfig& adapter, const nn::
   return count;
 }
 
-/// GFLOP/s of a product of the run's own shape, the best of a few.
-double measure_gflops(const nn::ModelConfig& shape, int64_t rows, at::ScalarType dtype) {
-  const at::Tensor x = at::ones({rows, shape.hidden_size}, dtype);
-  const at::Tensor w = at::ones({shape.hidden_size, shape.intermediate_size}, dtype);
-  const double work = 2e-9 * static_cast<double>(rows) * static_cast<double>(shape.hidden_size) *
-                      static_cast<double>(shape.intermediate_size);
+/// GFLOP/s of a product of the run's own shape with a weight in that form, the best of a few.
+double measure_gflops(const config::RunConfig& config, const nn::ModelConfig& shape, nn::LinearForm form) {
+  constexpr int64_t kMostRows = 1024;  // more don't change the rate
+  const at::ScalarType dtype = compute_dtype(config.train.dtype);
+  const at::Tensor x = at::ones({std::min(config.train.tokens_per_batch, kMostRows), shape.hidden_size}, dtype);
+  const at::Tensor w = at::ones({shape.intermediate_size, shape.hidden_size}, dtype);
+  std::unique_ptr<nn::BaseLinear> linear;
+  switch (form) {
+    case nn::LinearForm::kPlain:
+      linear = std::make_unique<nn::PlainLinear>(std::make_shared<nn::Weight>("plan", w), nullptr);
+      break;
+    case nn::LinearForm::kInt8:
+      linear = std::make_unique<nn::Int8Linear>("plan", w, at::Tensor());
+      break;
+    case nn::LinearForm::kNf4:
+      linear = std::make_unique<nn::Nf4Linear>(kernels::quantize_nf4(w, "plan"), at::Tensor(), dtype);
+      break;
+  }
+  const double work = 2e-9 * static_cast<double>(x.size(0)) * static_cast<double>(w.numel());
   double best = 0;
   for (int i = 0; i < 5; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    at::mm(x, w);
+    linear->forward(x);
     best = std::max(best, work / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   return best;
 }
 
-/// Share of the products' speed that a whole step reaches.
+/// Share of the products' speed that a whole step with a plain base reaches.
 constexpr double kStepEfficiency = 0.7;
 
+/// Measures, with the threads that are set.
+void estimate_speed(const config::RunConfig& config, const nn::ModelConfig& shape, double supervised, Plan& plan) {
+  const nn::LinearForm form = linear_form(config.quantization);
+  const double plain = measure_gflops(config, shape, nn::LinearForm::kPlain);
+  plan.gflops = form == nn::LinearForm::kPlain ? plain : measure_gflops(config, shape, form);
+  const double passes =
+      config.adapter.method == config::Method::kFull ? 6 : 4;  // forward 2, input gradient 2, weight gradient 2
+  double again = 0;                                            // products of forward that backward computes once more
+  switch (layer_recompute(config.train.recompute)) {
+    case nn::Recompute::kFull:
+      again = static_cast<double>(linear_parameters(shape));
+      break;
+    case nn::Recompute::kMlp:
+      again = static_cast<double>(mlp_parameters(shape));
+      break;
+    case nn::Recompute::kNone:
+      break;
+  }
+  const double linears = passes * static_cast<double>(linear_parameters(shape)) + 2 * again;
+  const double head = passes * static_cast<double>(shape.vocab_size * shape.hidden_size) * supervised;
+  // What isn't a product of the base takes as long whatever the base's form.
+  const double others = (1 / kStepEfficiency - 1) * (linears + head) / plain;
+  plan.tokens_per_s = 1e9 / (linears / plan.gflops + head / plain + others);
+}
+
 }  // namespace
+
+Plan plan_shape(const config::RunConfig& config, const nn::ModelConfig& shape, const PlanShapeOptions& options) {
+  Plan plan = plan_model(config, shape, options.tasks);
+  estimate_speed(config, shape, options.supervised, plan);
+  return plan;
+}
 
 Plan plan_model(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks) {
   const config::AdapterConfig& adapter = config.adapter;
@@ -143,32 +189,18 @@ Plan plan_run(const RunSetup& setup) {
   plan.steps = total_steps(config.train, steps_per_epoch);
   plan.tokens_per_step = static_cast<double>(tokens) / static_cast<double>(steps_per_epoch);
   at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
-  plan.gflops = measure_gflops(setup.base.shape, config.train.tokens_per_batch, compute_dtype(config.train.dtype));
-  const double passes =
-      config.adapter.method == config::Method::kFull ? 6 : 4;  // forward 2, input gradient 2, weight gradient 2
-  const nn::Recompute recompute = layer_recompute(config.train.recompute);
-  double again = 0;  // products of forward that backward computes once more
-  if (recompute == nn::Recompute::kFull) again = static_cast<double>(linear_parameters(setup.base.shape));
-  if (recompute == nn::Recompute::kMlp) again = static_cast<double>(mlp_parameters(setup.base.shape));
-  const double head = static_cast<double>(setup.base.shape.vocab_size * setup.base.shape.hidden_size);
-  const double a_token =
-      passes * static_cast<double>(linear_parameters(setup.base.shape)) + 2 * again +
-      passes * head * static_cast<double>(supervised) / static_cast<double>(std::max<int64_t>(1, tokens));
-  plan.seconds =
-      1e-9 * a_token * plan.tokens_per_step * static_cast<double>(plan.steps) / (kStepEfficiency * plan.gflops);
+  estimate_speed(config, setup.base.shape,
+                 static_cast<double>(supervised) / static_cast<double>(std::max<int64_t>(1, tokens)), plan);
+  plan.seconds = plan.tokens_per_step * static_cast<double>(plan.steps) / plan.tokens_per_s;
   return plan;
 }
 
 nlohmann::ordered_json plan_json(const Plan& plan) {
-  return {{"base_parameters", plan.base_parameters},
-          {"trained_parameters", plan.trained_parameters},
-          {"weight_bytes", plan.weight_bytes},
-          {"optimizer_bytes", plan.optimizer_bytes},
-          {"activation_bytes", plan.activation_bytes},
-          {"steps", plan.steps},
-          {"tokens_per_step", plan.tokens_per_step},
-          {"gflops", plan.gflops},
-          {"seconds", plan.seconds}};
+  return {{"base_parameters", plan.base_parameters},   {"trained_parameters", plan.trained_parameters},
+          {"weight_bytes", plan.weight_bytes},         {"optimizer_bytes", plan.optimizer_bytes},
+          {"activation_bytes", plan.activation_bytes}, {"steps", plan.steps},
+          {"tokens_per_step", plan.tokens_per_step},   {"gflops", plan.gflops},
+          {"tokens_per_s", plan.tokens_per_s},         {"seconds", plan.seconds}};
 }
 
 }  // namespace moelora::train

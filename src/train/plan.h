@@ -16,12 +16,22 @@ struct Plan {
   int64_t activation_bytes = 0;  // what one micro-batch of train.tokens_per_batch keeps for backward
   int64_t steps = 0;
   double tokens_per_step = 0;
-  double gflops = 0;   // of this machine's matrix products, measured in the compute dtype
-  double seconds = 0;  // of training alone
+  double gflops = 0;        // of this machine's products with the base's linears, measured in their form
+  double tokens_per_s = 0;  // of training
+  double seconds = 0;       // of training alone
 };
 
 /// Parameters and memory. Throws Error (kConfig) where a target matches nothing or experts don't divide rank.
 Plan plan_model(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks);
+
+struct PlanShapeOptions {
+  int64_t tasks = 8;
+  double supervised = 0.25;  // share of the tokens that answers have
+};
+
+/// The same with the speed, of a shape without data: steps and time stay 0. Measures the machine's products, with the
+/// threads that are set.
+Plan plan_shape(const config::RunConfig& config, const nn::ModelConfig& shape, const PlanShapeOptions& options);
 
 /// The same with steps and time of the data that was read; measures the machine's products for a fraction of a second.
 Plan plan_run(const RunSetup& setup);

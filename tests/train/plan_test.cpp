@@ -4,11 +4,54 @@
 #include <gtest/gtest.h>
 
 #include "adapters/adapter_set.h"
+#include "nn/random_weights.h"
 #include "support/families.h"
 #include "support/fixture.h"
 
 namespace moelora::train {
 namespace {
+
+nn::ModelConfig small_shape() {
+  return nn::parse_model_config({{"model_type", "qwen2"},
+                                 {"hidden_size", 64},
+                                 {"intermediate_size", 128},
+                                 {"num_hidden_layers", 2},
+                                 {"num_attention_heads", 4},
+                                 {"num_key_value_heads", 2},
+                                 {"vocab_size", 320},
+                                 {"tie_word_embeddings", true},
+                                 {"max_position_embeddings", 128},
+                                 {"rms_norm_eps", 1e-6},
+                                 {"rope_theta", 1e4},
+                                 {"hidden_act", "silu"}},
+                                "shape");
+}
+
+TEST(Plan, OfAShapeHasWhatEachFormTakes) {
+  const nn::ModelConfig shape = small_shape();
+  config::RunConfig config;
+  config.train.tokens_per_batch = 64;
+  std::vector<Plan> plans;
+  for (const config::Quantization form :
+       {config::Quantization::kNone, config::Quantization::kInt8, config::Quantization::kNf4}) {
+    config.quantization = form;
+    plans.push_back(plan_shape(config, shape, {.tasks = 3, .supervised = 0.5}));
+    EXPECT_GT(plans.back().gflops, 0);
+    nn::RandomWeights weights(1, 0.02);
+    nn::Decoder decoder(shape, weights, compute_dtype(config.train.dtype), linear_form(form));
+    int64_t bytes = 0;
+    for (const nn::WeightPtr& weight : decoder.weights()) bytes += static_cast<int64_t>(weight->stored().nbytes());
+    if (form != config::Quantization::kNone) {
+      decoder.for_each_projection([&](std::unique_ptr<nn::Projection>& projection) {
+        for (const nn::Member& member : projection->members()) bytes += member.base->weight_bytes();
+      });
+    }
+    EXPECT_NEAR(plans.back().weight_bytes, bytes, 0.01 * static_cast<double>(bytes));
+  }
+  // Four passes over the linears for every token, over the head for every other.
+  const double a_token = 4.0 * (2 * (64 * 64 + 2 * 32 * 64 + 64 * 64 + 3 * 64 * 128)) + 4.0 * 320 * 64 * 0.5;
+  EXPECT_NEAR(plans[0].gflops * 1e9 / plans[0].tokens_per_s, a_token / 0.7, 1);
+}
 
 class PlanOfFamily : public ::testing::TestWithParam<std::string> {};
 
