@@ -5,10 +5,12 @@
 #include <cstdio>
 #include <memory>
 
+#include "base_flags.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/suggest.h"
+#include "engine_flags.h"
 #include "generate/conversation.h"
 #include "line_input.h"
 #include "sampling_flags.h"
@@ -18,7 +20,6 @@
 namespace moelora::app {
 namespace {
 
-constexpr int64_t kPrefixCacheTokens = 16384;
 const std::vector<std::string> kCommands = {"/task", "/reset", "/help", "/exit"};
 constexpr const char* kHelp =
     "/task NAME  another task answers from now on    /reset  forget what was said\n"
@@ -28,7 +29,8 @@ struct ChatFlags {
   std::string run;
   std::string task;
   std::string system;
-  std::string base;
+  BaseFlags base;
+  generate::EngineOptions engine{.batch_size = 1};
   generate::Wish wish;
 };
 
@@ -129,17 +131,15 @@ class Chat {
 
 void run_chat(const CLI::App& verb, const ChatFlags& own) {
   check_sampling_flags(verb, own.wish);
-  const train::OpenRun run = train::open_run(own.run, {.base = own.base});
+  const train::OpenRun run = train::open_run(own.run, own.base.options());
   run.task_index(own.task);
   install_interrupt_handlers();
   const generate::RowRequests requests(run.model, *run.renderer, run.saved.config, run.saved.task_names(), own.wish);
   const std::span<const int64_t> stop_ids = run.renderer->stop_ids();
+  generate::EngineOptions engine = own.engine;
+  engine.stop_ids = {stop_ids.begin(), stop_ids.end()};
   generate::Conversation conversation(run.model, *run.renderer, requests,
-                                      {.task = own.task,
-                                       .system = own.system,
-                                       .engine = {.batch_size = 1,
-                                                  .prefix_cache_tokens = kPrefixCacheTokens,
-                                                  .stop_ids = {stop_ids.begin(), stop_ids.end()}}});
+                                      {.task = own.task, .system = own.system, .engine = engine});
   Chat(run, conversation).talk();
 }
 
@@ -153,7 +153,9 @@ void add_chat(CLI::App& app, const GlobalFlags&) {
   verb->add_option("--task", own->task, "the task whose adapter answers; /task NAME changes it")->required();
   verb->add_option("--system", own->system, "system message; default: as the run was trained");
   add_sampling_flags(*verb, own->wish);
-  verb->add_option("--base", own->base, "the base model, where it isn't where it was");
+  add_cache_flags(*verb, own->engine);
+  add_base_flags(*verb, own->base);
+  add_quantization_flag(*verb, own->base);
   verb->callback([own, verb] { run_chat(*verb, *own); });
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base_flags.h"
+#include "config/enum_names.h"
 #include "config/load.h"
 #include "core/error.h"
 #include "core/interrupt.h"
@@ -27,8 +29,8 @@ struct EvalFlags {
   std::vector<std::string> data;
   std::string split = "test";
   std::string to;
-  std::string base;
-  bool other_base = false;
+  BaseFlags base;
+  int64_t batch_size = 0;
   bool without_adapter = false;
   bool json = false;
   bool show_text = false;
@@ -107,8 +109,9 @@ std::vector<std::string> tasks_of(const EvalFlags& own, const train::OpenRun& ru
 void run_eval(const EvalFlags& own, const GlobalFlags& flags) {
   install_interrupt_handlers();
   const std::filesystem::path dir = report_dir(own);
-  train::OpenRun run = train::open_run(
-      own.run, {.base = own.base, .other_base = own.other_base, .without_adapter = own.without_adapter});
+  train::OpenRunOptions open = own.base.options();
+  open.without_adapter = own.without_adapter;
+  train::OpenRun run = train::open_run(own.run, open);
   config::RunConfig& config = run.saved.config;
   set_metrics(own, run, config);
   if (!own.data.empty()) {
@@ -125,6 +128,7 @@ void run_eval(const EvalFlags& own, const GlobalFlags& flags) {
                                 .baselines = true,
                                 .seed = config.train.seed};
   options.eval.rows = own.rows;
+  if (own.batch_size > 0) options.eval.batch_size = own.batch_size;
   make_parent(dir);
   std::unique_ptr<train::Progress> progress;
   options.on_row = [&](int64_t done, int64_t rows) {
@@ -137,6 +141,7 @@ void run_eval(const EvalFlags& own, const GlobalFlags& flags) {
   report.title = own.run + (own.without_adapter ? " (base)" : "");
   report.score_name = own.without_adapter ? "base" : "score";
   report.facts.emplace_back("base", config.model);
+  report.facts.emplace_back("quantization", config::name_of(config.quantization));
   report.facts.emplace_back("adapter step", std::to_string(run.saved.step));
   eval::write_report(report, dir, {.show_text = own.show_text});
   if (own.json) {
@@ -165,8 +170,10 @@ void add_eval(CLI::App& app, const GlobalFlags& flags) {
   verb->add_option("--metric", own->metrics, "TASK=METRIC, in place of the task's (may be repeated)");
   verb->add_option("--data", own->data, "rows from this directory or file instead of the run's data (may be repeated)");
   verb->add_option("--to", own->to, "directory of the report, which must not exist; default RUN/eval-<split>");
-  verb->add_option("--base", own->base, "the base model, where it isn't where it was");
-  verb->add_flag("--other-base", own->other_base, "accept a base with other weights than the run's");
+  verb->add_option("--batch-size", own->batch_size, "answers written together; default: eval.batch_size")
+      ->check(CLI::Range(1, 1 << 16));
+  add_base_flags(*verb, own->base);
+  add_quantization_flag(*verb, own->base);
   verb->add_flag("--without-adapter", own->without_adapter, "score the base alone");
   verb->add_flag("--show-text", own->show_text, "rows' text in the report (which then only you can read)");
   verb->add_flag("--json", own->json, "print JSON instead of a table");

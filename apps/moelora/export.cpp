@@ -6,10 +6,14 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 
+#include "base_flags.h"
+#include "config/enum_names.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "train/export_check.h"
+#include "train/merge_difference.h"
 #include "verbs.h"
 
 namespace moelora::app {
@@ -23,7 +27,9 @@ struct ExportFlags {
   std::string format = "peft";
   bool pad_rank = false;
   bool check = false;
-  std::string base;
+  std::string onto;
+  int64_t dev_rows = 100;
+  BaseFlags base;
 };
 
 const std::map<std::string, train::ExportFormat> kFormats = {{"peft", train::ExportFormat::kPeft},
@@ -31,8 +37,8 @@ const std::map<std::string, train::ExportFormat> kFormats = {{"peft", train::Exp
                                                              {"gguf", train::ExportFormat::kGguf}};
 
 void check(const train::OpenRun& run, const std::string& task, const std::filesystem::path& dir,
-           train::ExportFormat format) {
-  const train::ExportCheck result = train::check_export(run, task, dir, format);
+           const train::ExportOptions& options) {
+  const train::ExportCheck result = train::check_export(run, task, dir, options);
   std::printf("%s: read back, logits differ from the run's by at most %.2e (the adapter changes them by %.2e)\n",
               dir.c_str(), result.difference, result.effect);
   if (result.passed()) return;
@@ -45,14 +51,75 @@ void check(const train::OpenRun& run, const std::string& task, const std::filesy
                                   .expected = std::string("at most ") + expected});
 }
 
+/// What a quantised run's merged model isn't exactly: the run.
+void print_difference(const train::OpenRun& run, const std::string& task, const std::filesystem::path& dir,
+                      const std::optional<data::Dataset>& dataset, int64_t rows) {
+  const std::string form = config::name_of(run.saved.config.quantization);
+  const train::LogitDifference logits = train::merged_logits(run, task, dir);
+  std::printf(
+      "  logits, beside the run's over the %s base: at most %.2e apart, %.2e on average "
+      "(the adapter changes them by %.2e)\n",
+      form.c_str(), logits.largest, logits.mean, logits.effect);
+  if (!dataset) return;
+  const train::ScoreDifference score = train::merged_score(run, task, dir, *dataset, rows);
+  std::printf("  %s on %lld dev rows: %.4f merged, %.4f the run (%+.4f)\n", score.metric.c_str(),
+              static_cast<long long>(score.rows), score.written, score.run, score.written - score.run);
+  std::fflush(stdout);
+}
+
+train::MergeOnto merge_onto(const ExportFlags& own, const train::OpenRun& run) {
+  const bool quantised = run.saved.config.quantization != config::Quantization::kNone;
+  const bool merged = own.format == "merged";
+  if (!own.onto.empty() && !(merged && quantised)) {
+    throw Error(ErrorKind::kUsage,
+                {.where = "--onto",
+                 .problem = merged ? "the run's base wasn't quantised: there is one sort of weights to merge into"
+                                   : "nothing is merged into weights",
+                 .expected = merged ? "no --onto" : "--format merged beside it"});
+  }
+  if (merged && quantised && own.onto.empty()) {
+    throw Error(ErrorKind::kUsage,
+                {.where = "--onto",
+                 .problem = "the adapter was trained over a base in " + config::name_of(run.saved.config.quantization) +
+                            ": merge it into which weights?",
+                 .expected = "--onto dequantised (those it was trained with) or --onto original (the base's own)",
+                 .hint = "what was written is compared with the run either way"});
+  }
+  return own.onto == "dequantised" ? train::MergeOnto::kDequantised : train::MergeOnto::kOriginal;
+}
+
+/// The dev rows of the run's data.
+data::Dataset dev_rows(const config::RunConfig& config, const std::vector<std::string>& tasks) {
+  constexpr const char* kHint = "--dev-rows 0 compares logits alone";
+  data::Dataset dataset;
+  try {
+    dataset = data::load_dataset(
+        config.data, config.tasks,
+        {.splits = {data::Split::kTrain, data::Split::kDev}, .required = {}, .allow_unused_settings = true});
+  } catch (const Error& error) {
+    throw Error(error.kind(), {.where = "--dev-rows",
+                               .problem = "the merged model can't be scored: " + std::string(error.what()),
+                               .hint = kHint});
+  }
+  for (const std::string& task : tasks) {
+    const auto found = std::ranges::find(dataset.tasks, task, &data::Task::name);
+    if (found != dataset.tasks.end() && !found->of(data::Split::kDev).empty()) continue;
+    throw Error(ErrorKind::kData, {.where = "task " + task, .problem = "it has no dev rows", .hint = kHint});
+  }
+  return dataset;
+}
+
 void run_export(const ExportFlags& own) {
   install_interrupt_handlers();
-  const train::ExportOptions options{.format = kFormats.at(own.format), .pad_rank = own.pad_rank};
+  train::ExportOptions options{.format = kFormats.at(own.format), .pad_rank = own.pad_rank};
   if (own.pad_rank && options.format == train::ExportFormat::kMerged) {
     throw Error(ErrorKind::kUsage,
                 {.where = "--pad-rank", .problem = "a merged model has no rank", .expected = "--format peft or gguf"});
   }
-  const train::OpenRun run = train::open_run(own.run, {.base = own.base, .without_weights = true});
+  train::OpenRunOptions open = own.base.options();
+  open.without_weights = true;
+  const train::OpenRun run = train::open_run(own.run, open);
+  options.onto = merge_onto(own, run);
   std::vector<std::string> tasks;
   for (const std::string& task : own.tasks.empty() ? run.saved.task_names() : own.tasks) {
     if (std::ranges::find(tasks, task) == tasks.end()) tasks.push_back(task);
@@ -65,12 +132,15 @@ void run_export(const ExportFlags& own) {
                   {.where = dir.string(), .problem = "exists already", .hint = "give another directory with --to"});
     }
   }
+  std::optional<data::Dataset> dataset;
+  if (!own.onto.empty() && own.dev_rows > 0) dataset = dev_rows(run.saved.config, tasks);
   for (const std::string& task : tasks) {
     const std::filesystem::path dir = std::filesystem::path(own.to) / task;
     throw_if_interrupted();
     train::export_task(run, task, dir, options);
     std::printf("%s\n", dir.c_str());
-    if (own.check) check(run, task, dir, options.format);
+    if (own.check) check(run, task, dir, options);
+    if (!own.onto.empty()) print_difference(run, task, dir, dataset, own.dev_rows);
   }
 }
 
@@ -97,7 +167,15 @@ void add_export(CLI::App& app, const GlobalFlags&) {
   verb->add_flag("--check", own->check,
                  "read each directory back, compare its logits with the run's and print the largest difference; "
                  "holds the base in float32");
-  verb->add_option("--base", own->base, "the base model, where it isn't where it was");
+  verb->add_option(
+          "--onto", own->onto,
+          "of a run over a quantised base, what takes the adapter in: the weights as it was trained with them, "
+          "dequantised, or the base's original ones; the difference from the run is printed")
+      ->check(CLI::IsMember({"dequantised", "original"}));
+  verb->add_option("--dev-rows", own->dev_rows, "so many dev rows a task are scored for that; 0: logits alone")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  add_base_flags(*verb, own->base);
   verb->callback([own] { run_export(*own); });
 }
 

@@ -5,11 +5,14 @@
 #include <optional>
 
 #include "adapters/fingerprint.h"
+#include "base_flags.h"
+#include "config/enum_names.h"
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/interrupt.h"
 #include "core/resumable_lines.h"
 #include "data/row_file.h"
+#include "engine_flags.h"
 #include "generate/answer_json.h"
 #include "generate/answer_rows.h"
 #include "generate/row_requests.h"
@@ -21,15 +24,14 @@
 namespace moelora::app {
 namespace {
 
-constexpr int64_t kPrefixCacheTokens = 16384;
-
 struct GenerateFlags {
   std::string run;
   std::string task;
   std::vector<std::string> prompts;
   std::string data;
   std::string to;
-  std::string base;
+  BaseFlags base;
+  generate::EngineOptions engine{.batch_size = 0, .tokens_per_step = 0};  // 0: the run's, and 2048
   bool json = false;
   int64_t samples = 1;
   generate::Wish wish;
@@ -96,6 +98,7 @@ std::string identity_of(const GenerateFlags& own, const train::OpenRun& run, con
   const nlohmann::json all = {prompts.hash,
                               own.task,
                               run.base_hash,
+                              config::name_of(run.saved.config.quantization),
                               run.model.adapters ? adapters::fingerprint(*run.model.adapters) : "",
                               s.temperature,
                               s.top_k,
@@ -127,22 +130,21 @@ void run_generate(const CLI::App& verb, GenerateFlags& own, const GlobalFlags& f
   if (own.wish.labels == std::vector<std::string>{""}) own.wish.labels.clear();  // CLI11's word for no values
   check_flags(verb, own);
   const Prompts prompts = read_prompts(own);
-  const train::OpenRun run = train::open_run(own.run, {.base = own.base});
+  const train::OpenRun run = train::open_run(own.run, own.base.options());
   if (!own.task.empty()) run.task_index(own.task);
   const config::RunConfig& config = run.saved.config;
 
   const bool streamed = prompts.rows.size() == 1 && own.samples == 1 && !own.json && own.to.empty() && !own.wish.choose;
   const std::span<const int64_t> stop_ids = run.renderer->stop_ids();
-  generate::TextEngine engine(run.model, run.renderer->tokenizer(),
-                              {.batch_size = config.eval.batch_size,
-                               .tokens_per_step = std::max<int64_t>(2048, config.eval.batch_size),
-                               .prefix_cache_tokens = kPrefixCacheTokens,
-                               .stop_ids = {stop_ids.begin(), stop_ids.end()}},
-                              [&](int64_t, const std::string& piece) {
-                                if (!streamed) return;
-                                std::fwrite(piece.data(), 1, piece.size(), stdout);
-                                std::fflush(stdout);
-                              });
+  generate::EngineOptions bounds = own.engine;
+  if (bounds.batch_size == 0) bounds.batch_size = config.eval.batch_size;
+  if (bounds.tokens_per_step == 0) bounds.tokens_per_step = std::max<int64_t>(2048, bounds.batch_size);
+  bounds.stop_ids = {stop_ids.begin(), stop_ids.end()};
+  generate::TextEngine engine(run.model, run.renderer->tokenizer(), bounds, [&](int64_t, const std::string& piece) {
+    if (!streamed) return;
+    std::fwrite(piece.data(), 1, piece.size(), stdout);
+    std::fflush(stdout);
+  });
   const generate::RowRequests maker(run.model, *run.renderer, config, run.saved.task_names(), own.wish);
   std::vector<generate::TextRequest> requests;
   for (const data::Row& row : prompts.rows) {  // whatever can be wrong is found before the first answer
@@ -156,7 +158,7 @@ void run_generate(const CLI::App& verb, GenerateFlags& own, const GlobalFlags& f
   std::optional<train::Progress> progress;
   if (file) progress.emplace("generating", all, first, flags.quiet);
   generate::answer_rows(
-      engine, requests, {.samples = own.samples, .first = first, .ahead = 4 * config.eval.batch_size},
+      engine, requests, {.samples = own.samples, .first = first, .ahead = 4 * bounds.batch_size},
       [&](const generate::RowAnswer& answer) {
         const generate::TextRequest& request = requests[answer.row];
         const auto json = [&] {
@@ -206,7 +208,14 @@ void add_generate(CLI::App& app, const GlobalFlags& flags) {
                    "answer_choices, else of the task's labels")
       ->expected(0, 1 << 20);
   verb->add_flag("--json", own->json, "print a line of JSON for each answer");
-  verb->add_option("--base", own->base, "the base model, where it isn't where it was");
+  verb->add_option("--batch-size", own->engine.batch_size, "answers written together; default: eval.batch_size")
+      ->check(CLI::Range(1, 1 << 16));
+  verb->add_option("--tokens-per-step", own->engine.tokens_per_step,
+                   "tokens computed at once, so that longer prompts are read in pieces; default: 2048")
+      ->check(CLI::Range(1, 1 << 20));
+  add_cache_flags(*verb, own->engine);
+  add_base_flags(*verb, own->base);
+  add_quantization_flag(*verb, own->base);
   verb->callback([own, verb, &flags] { run_generate(*verb, *own, flags); });
 }
 

@@ -71,8 +71,11 @@ void check_arguments(int argc, char** argv) {
 }
 
 int out_of_memory() {
-  print_error(Error(ErrorKind::kLimit, {.problem = "out of memory",
-                                        .hint = "lower train.tokens_per_batch; `moelora plan` estimates memory"}));
+  print_error(Error(ErrorKind::kLimit,
+                    {.problem = "out of memory",
+                     .hint = "in training lower train.tokens_per_batch (`moelora plan` estimates memory), in "
+                             "generation --batch-size, --tokens-per-step, --cache-tokens or "
+                             "--prefix-cache-tokens"}));
   return static_cast<int>(ErrorKind::kLimit);
 }
 

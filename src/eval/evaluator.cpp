@@ -18,6 +18,7 @@ namespace moelora::eval {
 namespace {
 
 constexpr int64_t kTokensPerStep = 2048;
+constexpr int64_t kPrefixCacheTokens = 4096;  // what rows' prompts begin with, of all tasks together
 
 /// One task's rows to be answered, and the answers as they come.
 struct TaskWork {
@@ -182,6 +183,7 @@ generate::EngineCounts answer(const adapters::Model& model, const data::PromptRe
   const std::span<const int64_t> stop_ids = renderer.stop_ids();
   generate::Engine engine(model, {.batch_size = options.eval.batch_size,
                                   .tokens_per_step = std::max(kTokensPerStep, options.eval.batch_size),
+                                  .prefix_cache_tokens = kPrefixCacheTokens,
                                   .stop_ids = {stop_ids.begin(), stop_ids.end()}});
   int64_t done = rows - std::ssize(requests);
   engine.run_all(std::move(requests), [&](const generate::Completion& completion) {
@@ -220,7 +222,8 @@ Evaluation evaluate(const adapters::Model& model, const data::Dataset& dataset, 
   std::vector<TaskWork> work = Preparation(model, dataset, split, renderer, options).prepare();
   const auto begin = std::chrono::steady_clock::now();
   const generate::EngineCounts counts = answer(model, renderer, options, &work);
-  Evaluation evaluation{.prompt_tokens = counts.prompt_tokens, .new_tokens = counts.new_tokens};
+  Evaluation evaluation{
+      .prompt_tokens = counts.prompt_tokens, .cached_tokens = counts.cached_tokens, .new_tokens = counts.new_tokens};
   evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 
   Report& report = evaluation.report;

@@ -32,6 +32,7 @@ struct Evaluation {
                   // the caller's
   double seconds = 0;         // of generating
   int64_t prompt_tokens = 0;  // read
+  int64_t cached_tokens = 0;  // of prompts, not read again
   int64_t new_tokens = 0;     // written, end tokens included
 };
 

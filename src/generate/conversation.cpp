@@ -6,9 +6,18 @@
 
 namespace moelora::generate {
 
+namespace {
+
+int64_t room_of(int64_t context, int64_t cache_tokens) {
+  return cache_tokens > 0 ? std::min(context, cache_tokens) : context;
+}
+
+}  // namespace
+
 Conversation::Conversation(const adapters::Model& model, const data::PromptRenderer& renderer,
                            const RowRequests& requests, ConversationOptions options)
-    : context_(model.decoder->config().max_positions),
+    : context_(room_of(model.decoder->config().max_positions, options.engine.cache_tokens)),
+      most_context_(model.decoder->config().max_positions),
       requests_(requests),
       options_(std::move(options)),
       engine_(model, renderer.tokenizer(), options_.engine,
@@ -23,11 +32,12 @@ TextRequest Conversation::next_request(const std::string& text) const {
   request.request.where = "conversation";
   const int64_t prompt = std::ssize(request.request.prompt), room = context_ - prompt;
   if (room < 1) {
-    throw Error(ErrorKind::kLimit, {.where = "conversation",
-                                    .problem = "the model's context is full",
-                                    .found = std::to_string(prompt) + " tokens with what was just said",
-                                    .expected = "less than " + std::to_string(context_),
-                                    .hint = "/reset begins a new conversation; nothing is cut silently"});
+    throw Error(ErrorKind::kLimit,
+                {.where = "conversation",
+                 .problem = context_ < most_context_ ? "the cache is full" : "the model's context is full",
+                 .found = std::to_string(prompt) + " tokens with what was just said",
+                 .expected = "less than " + std::to_string(context_),
+                 .hint = "/reset begins a new conversation; nothing is cut silently"});
   }
   request.request.max_new_tokens = std::min(request.request.max_new_tokens, room);
   return request;

@@ -44,7 +44,8 @@ class Conversation {
  private:
   TextRequest next_request(const std::string& text) const;
 
-  int64_t context_;
+  int64_t context_;       // tokens that a conversation can have: the model's, or as many as the cache may hold
+  int64_t most_context_;  // the model's
   const RowRequests& requests_;
   ConversationOptions options_;
   std::vector<data::Message> turns_;

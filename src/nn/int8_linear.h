@@ -18,6 +18,8 @@ class Int8Linear : public BaseLinear {
   at::Tensor forward(const at::Tensor& x) const override;
   void accumulate_input_gradient(const at::Tensor& dy, at::Tensor& dx) const override;
   at::Tensor dense_weight() const override { return kernels::dequantize(weight_, dtype_); }
+  /// The weight [out, in] in float32: what products are of, but for the activations' rounding.
+  at::Tensor float_weight() const { return kernels::dequantize(weight_, at::kFloat); }
   at::Tensor bias() const override { return bias_; }
   int64_t weight_bytes() const override;
 

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "io/gguf_lora.h"
 #include "io/hf_model_copy.h"
+#include "train/kept_weights.h"
 #include "train/model_card.h"
 
 namespace moelora::train {
@@ -25,12 +26,23 @@ int64_t served_rank(int64_t rank) {
                                   .expected = "at most " + std::to_string(kServedRanks.back())});
 }
 
-void export_merged(const OpenRun& run, const io::PeftAdapter& adapter, const std::filesystem::path& dir) {
+void export_merged(const OpenRun& run, const io::PeftAdapter& adapter, const std::filesystem::path& dir,
+                   MergeOnto onto) {
   const auto base = io::HfModel::open(run.base.dir);
+  const KeptWeights as_computed(run, base);
   io::HfModelCopy copy{.changes = {}, .readme = adapter.readme};
+  if (onto == MergeOnto::kDequantised) {
+    for (const std::string& name : as_computed.linears()) {
+      copy.changes[name] = [&as_computed, name](const at::Tensor& pristine) {
+        return as_computed.kept(name, pristine).to(pristine.scalar_type());
+      };
+    }
+  }
   for (const auto& [module, pair] : adapter.modules) {
-    copy.changes[nn::stored_name(run.base.shape, *base, module + ".weight")] = [&pair](const at::Tensor& pristine) {
-      return adapters::merged_weight(pristine, {.path = "", .a = pair.a, .b = pair.b});
+    const std::string name = nn::stored_name(run.base.shape, *base, module + ".weight");
+    copy.changes[name] = [&as_computed, &pair, name, onto](const at::Tensor& pristine) {
+      const at::Tensor& taken = onto == MergeOnto::kDequantised ? as_computed.kept(name, pristine) : pristine;
+      return adapters::merged_weight(taken, {.path = "", .a = pair.a, .b = pair.b}).to(pristine.scalar_type());
     };
   }
   io::write_hf_copy(dir, *base, copy);
@@ -61,14 +73,14 @@ io::PeftAdapter collapsed_adapter(const OpenRun& run, const std::string& task, c
 void export_task(const OpenRun& run, const std::string& task, const std::filesystem::path& dir,
                  const ExportOptions& options) {
   io::PeftAdapter adapter = collapsed_adapter(run, task, options);
-  adapter.readme = model_card(run, task, options.format);
+  adapter.readme = model_card(run, task, options);
   switch (options.format) {
     case ExportFormat::kPeft:
       return io::write_peft_adapter(dir, adapter);
     case ExportFormat::kGguf:
       return io::write_gguf_lora(dir, adapter, run.base.shape, task);
     case ExportFormat::kMerged:
-      return export_merged(run, adapter, dir);
+      return export_merged(run, adapter, dir, options.onto);
   }
 }
 

@@ -12,15 +12,24 @@ namespace moelora::train {
 
 enum class ExportFormat { kPeft, kMerged, kGguf };
 
+/// Which weights of the base take the adapter in.
+enum class MergeOnto {
+  kOriginal,     // those of its files
+  kDequantised,  // as the run computed with them: for a run over a base in fewer bits, whose answers a model merged
+                 // onto the original ones doesn't give
+};
+
 struct ExportOptions {
   ExportFormat format = ExportFormat::kPeft;
-  bool pad_rank = false;  // to the next of the ranks that vLLM can be told to allow; not for kMerged
+  MergeOnto onto = MergeOnto::kOriginal;  // of kMerged
+  bool pad_rank = false;                  // to the next of the ranks that vLLM can be told to allow; not for kMerged
 };
 
 /// Writes `dir` (must not exist), which appears whole or not at all, with a model card. `run` may have been opened
 /// without weights: those of kMerged are streamed from the base's files, each merged in float32 from the pristine
-/// tensor. Throws Error (kUsage) for an unknown task and for a rank beyond those that can be padded to, Error (kModel)
-/// for a method that doesn't collapse (`full`), or a family that kGguf doesn't know.
+/// tensor or, onto kDequantised, from the dequantised one, and every other linear is written dequantised. Throws Error
+/// (kUsage) for an unknown task and for a rank beyond those that can be padded to, Error (kModel) for a method that
+/// doesn't collapse (`full`), or a family that kGguf doesn't know.
 void export_task(const OpenRun& run, const std::string& task, const std::filesystem::path& dir,
                  const ExportOptions& options = {});
 

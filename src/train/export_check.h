@@ -15,9 +15,10 @@ struct ExportCheck {
   bool passed() const { return difference <= tolerance; }  // false for a NaN
 };
 
-/// Computes in float32 over two sequences of random tokens; the base is loaded in float32, twice one after the other.
-/// Throws Error (kModel) where the written files can't be read back.
+/// Computes in float32 over two sequences of random tokens, beside the weights that the adapter was merged into (a
+/// run's own logits over a quantised base: merge_difference.h); the base is loaded in float32, twice one after the
+/// other. Throws Error (kModel) where the written files can't be read back.
 ExportCheck check_export(const OpenRun& run, const std::string& task, const std::filesystem::path& dir,
-                         ExportFormat format);
+                         const ExportOptions& options);
 
 }  // namespace moelora::train

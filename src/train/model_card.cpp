@@ -62,10 +62,10 @@ std::string front_matter(const OpenRun& run, ExportFormat format) {
   return text + "---\n\n";
 }
 
-std::string description(const std::string& task, config::Method method, ExportFormat format) {
-  const std::string origin = "collapsed exactly from a multi-task adapter (method `" + config::name_of(method) +
-                             "` of moelora, after MOELoRA, arXiv 2310.18339).";
-  switch (format) {
+std::string description(const std::string& task, const config::RunConfig& config, const ExportOptions& exported) {
+  const std::string origin = "collapsed exactly from a multi-task adapter (method `" +
+                             config::name_of(config.adapter.method) + "` of moelora, after MOELoRA, arXiv 2310.18339).";
+  switch (exported.format) {
     case ExportFormat::kPeft:
       return "A LoRA adapter for the task `" + task + "`, " + origin +
              " alpha equals rank: gate weights and scale are part of B.";
@@ -76,15 +76,24 @@ std::string description(const std::string& task, config::Method method, ExportFo
              origin + " Its scale is 1: gate weights and alpha / rank are part of B.";
     case ExportFormat::kMerged:
       return "The base model with a LoRA adapter for the task `" + task +
-             "` merged into its weights; the adapter was " + origin +
-             " Merged in float32 from the base's own weights and rounded once to their dtype.";
+             "` merged into its weights; the adapter was " + origin + " Merged in float32 from the base's " +
+             (exported.onto == MergeOnto::kOriginal ? std::string("own weights")
+                                                    : "weights as the run computed with them, rounded to " +
+                                                          config::name_of(config.quantization) + " and dequantised,") +
+             " and rounded once to their dtype.";
   }
   return "";
 }
 
+/// How the run kept the base's linears.
+std::string linears_of(const config::RunConfig& config) {
+  if (config.quantization == config::Quantization::kNone) return "as the base has them";
+  return "quantised to " + config::name_of(config.quantization);
+}
+
 }  // namespace
 
-std::string model_card(const OpenRun& run, const std::string& task, ExportFormat format) {
+std::string model_card(const OpenRun& run, const std::string& task, const ExportOptions& exported) {
   const config::RunConfig& config = run.saved.config;
   std::string options, tasks;
   for (const auto& [name, value] : config.chat_template.options) {
@@ -93,13 +102,14 @@ std::string model_card(const OpenRun& run, const std::string& task, ExportFormat
   for (const SavedTask& saved : run.saved.tasks) tasks += (tasks.empty() ? "" : ", ") + saved.name;
   const std::string licence = io::HfModel::open(run.base.dir)->license().value_or("not stated");
 
-  std::string card = front_matter(run, format) + "# " + task + "\n\n" +
-                     description(task, config.adapter.method, format) + "\n\n|  |  |\n|---|---|\n";
+  std::string card = front_matter(run, exported.format) + "# " + task + "\n\n" + description(task, config, exported) +
+                     "\n\n|  |  |\n|---|---|\n";
   card += row("task", cell(task));
   card += row("metric", cell(metric_of(run, task)));
   card += row("base model", cell(config.model));
   card += row("base licence", cell(licence));
   card += row("base weights (XXH3-128)", code(run.base_hash));
+  card += row("base's linears in training", cell(linears_of(config)));
   card += row("tokenizer (XXH3-128)", code(run.saved.tokenizer_hash));
   card += row("chat template (XXH3-128)", code(run.saved.template_hash));
   card += row("template options", cell(options));

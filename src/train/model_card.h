@@ -11,6 +11,6 @@ namespace moelora::train {
 /// In Markdown, with the front matter that the Hugging Face hub reads: base by name, hash and licence, task, metric,
 /// template, its options and the task's prompt, and every source of data of all tasks with hash and licence, since the
 /// experts are shared by them.
-std::string model_card(const OpenRun& run, const std::string& task, ExportFormat format);
+std::string model_card(const OpenRun& run, const std::string& task, const ExportOptions& exported);
 
 }  // namespace moelora::train

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 
+#include "config/enum_names.h"
 #include "config/load.h"
 #include "core/durable.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/log.h"
 #include "core/suggest.h"
 #include "core/threads.h"
 #include "io/hf_model.h"
@@ -19,13 +21,16 @@ namespace moelora::train {
 namespace {
 
 void require_same(const std::string& what, const std::string& found, const std::string& expected,
-                  const std::filesystem::path& dir) {
+                  const std::filesystem::path& dir, std::string hint = "") {
   if (found == expected) return;
   throw Error(ErrorKind::kModel, {.where = dir.string(),
                                   .problem = "the " + what + " is not the one the run was trained with",
                                   .found = found.empty() ? "none" : found,
-                                  .expected = expected.empty() ? "none" : expected});
+                                  .expected = expected.empty() ? "none" : expected,
+                                  .hint = std::move(hint)});
 }
+
+constexpr const char* kOtherBaseHint = "--other-base accepts another";
 
 /// A run of method `full` has no adapter: its model directory is the base. `alone`: what it was trained from instead.
 SavedAdapter describe_full_run(const std::filesystem::path& run, const config::RunConfig& config, bool alone) {
@@ -113,13 +118,19 @@ OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options
   OpenRun open{.dir = run, .saved = read_saved(run, options)};
   config::RunConfig& config = open.saved.config;
   if (!options.base.empty()) config.model = options.base;
+  if (options.quantization && *options.quantization != config.quantization) {
+    log_warn("the base's linears are opened as `quantization: " + config::name_of(*options.quantization) +
+             "`, and the run was trained on `" + config::name_of(config.quantization) +
+             "`: scores and answers may differ from those of the run");
+    config.quantization = *options.quantization;
+  }
   open.base = read_base_files(config.model);
   open.base.tokenizer_hash = hash_file_hex(text::tokenizer_file(open.base.dir));
   open.renderer = make_renderer(open.base, config.chat_template);
   const bool full = config.adapter.method == config::Method::kFull;
   if (!open.saved.shape_hash.empty() && !options.other_base) {
     require_same("base model's config.json (what it computes, by hash)", open.base.shape_hash, open.saved.shape_hash,
-                 open.base.dir);
+                 open.base.dir, kOtherBaseHint);
   }
   warn_of_another_machine({{"dtype", open.saved.machine.value("dtype", this_machine(config).dtype)}},
                           this_machine(config), "scores and answers may differ from those of the run");
@@ -136,7 +147,8 @@ OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options
   LoadedBase base = options.without_weights ? describe_base(open.base) : load_base(open.base, config);
   open.base_hash = base.hash;
   if (!open.saved.base_hash.empty() && !options.other_base)
-    require_same("base model (by the hash of its weights)", base.hash, open.saved.base_hash, open.base.dir);
+    require_same("base model (by the hash of its weights)", base.hash, open.saved.base_hash, open.base.dir,
+                 kOtherBaseHint);
   open.model.decoder = std::move(base.decoder);
   if (!full && !options.without_adapter) {
     open.model.adapters = std::make_unique<adapters::AdapterSet>(*open.model.decoder, config.adapter,

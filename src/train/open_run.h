@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,9 +14,10 @@
 namespace moelora::train {
 
 struct OpenRunOptions {
-  std::string base;              // a base instead of the recorded one (moved, say); must be the same weights
-  bool other_base = false;       // accept a base with other weights
-  bool without_adapter = false;  // the base alone, for comparison
+  std::string base;         // a base instead of the recorded one (moved, say); must be the same weights
+  bool other_base = false;  // accept a base with other weights
+  std::optional<config::Quantization> quantization;  // the form of its linears; default: as in training
+  bool without_adapter = false;                      // the base alone, for comparison
   bool without_weights = false;  // the base is checked but not loaded: enough to collapse the adapter, not to compute
 };
 

@@ -3,6 +3,7 @@
   python tests/cli/methods.py --program PATH --fixtures FOLDER [--only PART_OF_A_NAME]
 """
 import json
+import re
 import signal
 import warnings
 import xml.etree.ElementTree
@@ -148,6 +149,40 @@ def require_resumes(place, name, **adapter):
     require(weights(place.path / again) == weights(place.path / name), f"{name}: stopped and resumed, the weights are the same, byte for byte")
 
 
+def check_merging(place, form):
+    """Into which weights is a choice; the difference from the run is printed."""
+    merged = ["export", form, "--task", "echo", "--format", "merged"]
+    process = place.run(*merged, "--to", f"{form}-merged")
+    require(process.returncode == 2 and "--onto dequantised" in process.stderr and form in process.stderr, f"{form}: no choice: {process.stderr}")
+    apart = {}
+    for onto in ("dequantised", "original"):
+        out = place.run_well(*merged, "--onto", onto, "--to", f"{form}-{onto}", "--check")
+        apart[onto] = float(re.search(r"at most (\S+) apart", out)[1])
+        require(re.search(r"rouge_l on 6 dev rows: \d\.\d{4} merged, \d\.\d{4} the run \([+-]", out), f"{form}: the scores are printed: {out}")
+    require(apart["dequantised"] < apart["original"], f"{form}: the weights of the training are nearer: {apart}")
+    require(form != "nf4" or apart["dequantised"] < 1e-4, f"{form}: the same numbers: {apart}")
+    out = place.run_well(*merged, "--onto", "original", "--to", f"{form}-unscored", "--dev-rows", 0)
+    require("apart" in out and "dev rows" not in out, f"{form}: logits alone: {out}")
+    rows = place.path / "data/echo/dev.jsonl"
+    rows.rename(rows.with_suffix(".away"))
+    process = place.run(*merged, "--onto", "original", "--to", f"{form}-rowless")
+    require(process.returncode == 4 and "--dev-rows 0" in process.stderr, f"{form}: no dev rows: {process.stderr}")
+    require(not (place.path / f"{form}-rowless").exists(), f"{form}: nothing is written before that is known")
+    rows.with_suffix(".away").rename(rows)
+
+
+def check_other_forms(place, form):
+    """A run opens as it was trained; another form is taken where it is told, and said."""
+    report = json.loads(place.run_well("eval", form, "--json", "--quiet", "--split", "dev"))
+    require(report["facts"]["quantization"] == form, f"{form}: the report names the form: {report['facts']}")
+    for other in ("none", "int8", "nf4"):
+        process = place.run("generate", form, "--task", "echo", "--prompt", "test row 1: write", "--quantization", other)
+        require(process.returncode == 0, process.stderr)
+        require(("was trained on" in process.stderr) == (other != form), f"{form} as {other}: {process.stderr}")
+    process = place.run("eval", form, "--quantization", "nf5")
+    require(process.returncode == 2 and "nf4" in process.stderr, f"{form}: an unknown form: {process.stderr}")
+
+
 def check_quantized(place, _):
     """A base in fewer bits: all a run can do with it, resumed to the bit, near what the whole base learns."""
     whole = metrics(train(place, "whole"))[-1]["eval"]["mean"]["loss"]
@@ -160,6 +195,8 @@ def check_quantized(place, _):
         place.run_well("eval", form, "--quiet")
         place.run_well("generate", form, "--task", "echo", "--prompt", "test row 1: write")
         place.run_well("export", form, "--to", f"{form}-peft")
+        check_merging(place, form)
+        check_other_forms(place, form)
         place.write_config({**config_of(place, f"{form}-again"), "quantization": form}, f"{form}-again.yaml")
         process = start(place, f"{form}-again")
         wait_for_lines(place.path / f"{form}-again/metrics.jsonl", 2)

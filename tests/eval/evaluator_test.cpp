@@ -115,7 +115,7 @@ TEST_F(Evaluate, EveryRowOfEveryTaskIsAnsweredWithItsOwnTasksAdapter) {
     }
   }
   EXPECT_GT(differ, 0) << "else rows served with another's adapter would not be seen";
-  EXPECT_EQ(evaluation.prompt_tokens, prompt_tokens);
+  EXPECT_EQ(evaluation.prompt_tokens + evaluation.cached_tokens, prompt_tokens);
   EXPECT_GT(evaluation.new_tokens, 0);
   EXPECT_GT(evaluation.seconds, 0);
 }
@@ -135,6 +135,23 @@ TEST_F(Evaluate, ScoresAreTheMetricsOverTheAnswers) {
   EXPECT_EQ(report.tasks[0].further[0].metric, "rouge_l");
   EXPECT_EQ(report.tasks[2].further[0].score, 1.0);
   for (size_t i = 0; i < 10; ++i) EXPECT_EQ(report.tasks[0].rows[i].score.score, i < 3 ? 1.0 : 0.0);
+}
+
+TEST_F(Evaluate, WhatPromptsOfATaskBeginWithIsReadOnce) {
+  data::Dataset dataset = made_dataset();
+  for (size_t task = 0; task < 3; ++task) {
+    for (data::Row& row : test_rows(dataset, task)) {
+      row.messages[0].content = "the same instructions for every row of this task: " + row.messages[0].content;
+    }
+  }
+  const Evaluation evaluation = run(dataset);
+  EXPECT_GE(evaluation.cached_tokens, 3 * 9 * 32) << "nine of ten rows find at least two blocks";
+  for (size_t task = 0; task < 3; ++task) {
+    for (size_t i = 0; i < 10; ++i) {
+      EXPECT_EQ(evaluation.report.tasks[task].rows[i].prediction,
+                answer_of(test_rows(dataset, task)[i], static_cast<int64_t>(task)));
+    }
+  }
 }
 
 TEST_F(Evaluate, OnlyTheTasksAndAsManyRowsAsAsked) {

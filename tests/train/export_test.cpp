@@ -89,7 +89,7 @@ TEST(Export, SaysInTheModelCardWhatTheAdapterCameFrom) {
   const MadeRun made;
   write_artefact(made.setup(), 5);
   const OpenRun run = open_run(made.config.output);
-  const std::string card = model_card(run, "echo", ExportFormat::kPeft);
+  const std::string card = model_card(run, "echo", {});
   EXPECT_THAT(card, ::testing::HasSubstr(run.base_hash));
   EXPECT_THAT(card, ::testing::HasSubstr("colour, echo"));
   for (const data::SourceFile& source : run.saved.sources) EXPECT_THAT(card, ::testing::HasSubstr(source.hash));
@@ -175,10 +175,10 @@ TEST_P(ExportCheckOf, PassesWhatWasWrittenAndNotAnotherTask) {
   for (const ExportFormat format : {ExportFormat::kPeft, ExportFormat::kMerged, ExportFormat::kGguf}) {
     const std::filesystem::path dir = made.directory.path() / ("to" + std::to_string(static_cast<int>(format)));
     export_task(run, "echo", dir, {.format = format});
-    const ExportCheck check = check_export(run, "echo", dir, format);
+    const ExportCheck check = check_export(run, "echo", dir, {.format = format});
     EXPECT_TRUE(check.passed()) << check.difference;
     EXPECT_GT(check.effect, 100 * check.tolerance);
-    EXPECT_FALSE(check_export(run, "colour", dir, format).passed());
+    EXPECT_FALSE(check_export(run, "colour", dir, {.format = format}).passed());
   }
 }
 
