@@ -1,4 +1,4 @@
-// The child is this test program itself, told to run the one disabled case.
+// The child is this test program itself, told by a variable of its environment to be one.
 #include "core/child_process.h"
 
 #include <gmock/gmock.h>
@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <thread>
 
@@ -21,9 +22,6 @@ namespace {
 
 using test::TemporaryDirectory;
 
-const std::vector<std::string> kChild = {"--gtest_filter=ChildProcess.DISABLED_Body",
-                                         "--gtest_also_run_disabled_tests"};
-
 bool eventually(const std::function<bool()>& condition) {
   for (int i = 0; i < 1000; ++i) {
     if (condition()) return true;
@@ -32,47 +30,58 @@ bool eventually(const std::function<bool()>& condition) {
   return false;
 }
 
-/// What the child does: says its cores, works until it is asked to stop, says that it was.
-TEST(ChildProcess, DISABLED_Body) {
+/// What the child does instead of running tests: says its cores, works until it is asked to stop, says that it was.
+void work_as_child() {
   install_interrupt_handlers();
   std::printf("cores %lld\n", static_cast<long long>(usable_cores()));
   std::fflush(stdout);
-  ASSERT_TRUE(eventually(interrupt_requested));
+  if (!eventually(interrupt_requested)) ::_exit(1);
   std::printf("stopped\n");
   std::fflush(stdout);
   ::_exit(75);
 }
 
-TEST(ChildProcess, DISABLED_Fails) {
-  FAIL();
+/// Before main: children of this program have the variable.
+constexpr const char* kChildVariable = "MOELORA_TEST_CHILD";
+const bool child = [] {
+  const char* told = std::getenv(kChildVariable);
+  if (told == nullptr) return false;
+  if (std::string(told) == "fail") ::_exit(3);
+  work_as_child();
+  return true;
+}();
+
+class ChildProcessTest : public ::testing::Test {
+ protected:
+  ChildProcessTest() { ::setenv(kChildVariable, "1", /*overwrite=*/1); }
+  ~ChildProcessTest() override { ::unsetenv(kChildVariable); }
+
+  TemporaryDirectory place_;
+};
+
+TEST_F(ChildProcessTest, PrintsIntoItsLogOnTheCoresItIsGiven) {
+  ChildProcess process({}, divide_cores(1 << 20).front(), place_.path() / "child.log");
+  EXPECT_TRUE(eventually([&] { return process.last_line() == "cores 1"; })) << process.last_line();
+  EXPECT_TRUE(process.running());
 }
 
-TEST(ChildProcess, PrintsIntoItsLogOnTheCoresItIsGiven) {
-  TemporaryDirectory place;
-  ChildProcess child(kChild, divide_cores(1 << 20).front(), place.path() / "child.log");
-  EXPECT_TRUE(eventually([&] { return child.last_line() == "cores 1"; })) << child.last_line();
-  EXPECT_TRUE(child.running());
-}
-
-TEST(ChildProcess, IsAskedToStopWhereItsOwnerEnds) {
-  TemporaryDirectory place;
+TEST_F(ChildProcessTest, IsAskedToStopWhereItsOwnerEnds) {
   {
-    ChildProcess child(kChild, {}, place.path() / "child.log");
-    ASSERT_TRUE(eventually([&] { return child.last_line().starts_with("cores"); }));
+    ChildProcess process({}, {}, place_.path() / "child.log");
+    ASSERT_TRUE(eventually([&] { return process.last_line().starts_with("cores"); }));
   }
-  std::string text = test::read_file(place.path() / "child.log");
-  EXPECT_THAT(text, ::testing::EndsWith("stopped\n"));
+  EXPECT_THAT(test::read_file(place_.path() / "child.log"), ::testing::EndsWith("stopped\n"));
 }
 
-TEST(ChildProcess, TellsHowItEnded) {
-  TemporaryDirectory place;
-  ChildProcess listing({"--gtest_list_tests"}, {}, place.path() / "listing.log");
+TEST_F(ChildProcessTest, TellsHowItEnded) {
+  ::unsetenv(kChildVariable);
+  ChildProcess listing({"--gtest_list_tests"}, {}, place_.path() / "listing.log");
   EXPECT_TRUE(eventually([&] { return !listing.running(); }));
   EXPECT_EQ(listing.exit_code(), 0);
-  ChildProcess wrong({"--gtest_filter=ChildProcess.DISABLED_Fails", "--gtest_also_run_disabled_tests"}, {},
-                     place.path() / "wrong.log");
+  ::setenv(kChildVariable, "fail", /*overwrite=*/1);
+  ChildProcess wrong({}, {}, place_.path() / "wrong.log");
   EXPECT_TRUE(eventually([&] { return !wrong.running(); }));
-  EXPECT_EQ(wrong.exit_code(), 1);
+  EXPECT_EQ(wrong.exit_code(), 3);
 }
 
 TEST(DivideCores, GivesEachPartItsOwn) {
