@@ -12,6 +12,7 @@
 #include <new>
 #include <vector>
 
+#include "core/memory.h"
 #include "kernels/arena.h"
 
 namespace moelora::kernels {
@@ -21,6 +22,7 @@ constexpr size_t kAlignment = 64;               // of the data; the header of a 
 constexpr size_t kLarge = size_t{256} << 10;    // from here on a block comes from the arena
 constexpr size_t kAddresses = size_t{1} << 42;  // 4 TiB of them, of the 128 TiB that a process has
 constexpr int64_t kLeastKept = int64_t{64} << 20;
+constexpr int64_t kLeastChecked = int64_t{256} << 20;  // smaller requests aren't worth asking the system
 
 /// Before the data of every small block.
 struct Header {
@@ -70,10 +72,14 @@ class CachingAllocator final : public c10::Allocator {
   /// Before more is held than the bound allows, unused pages go back to the system.
   void* take_large(size_t bytes) {
     const int64_t more = arena_.held_after(bytes) - arena_.bytes_held();
-    most_in_use_ = std::max(most_in_use_, arena_.bytes_in_use() + static_cast<int64_t>(bytes));
-    if (more > 0) arena_.trim(most_in_use_ + std::max(kLeastKept, most_in_use_ / 8) - more);
+    const int64_t most_in_use = std::max(most_in_use_, arena_.bytes_in_use() + static_cast<int64_t>(bytes));
+    if (more > 0) arena_.trim(most_in_use + std::max(kLeastKept, most_in_use / 8) - more);
+    // Addresses are promised without memory behind them: what the machine can't give is refused here, and not by a
+    // kernel that kills the process when it touches the pages.
+    if (more >= kLeastChecked && more > available_memory_bytes()) throw std::bad_alloc();
     void* data = arena_.take(bytes);
     if (data == nullptr) return take_small(block_bytes(bytes));  // a process that may reserve no more addresses
+    most_in_use_ = most_in_use;
     ++large_taken_;
     return data;
   }

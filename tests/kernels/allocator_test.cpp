@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -65,6 +66,13 @@ TEST_F(Allocator, KeepsWhatIsHeldNearTheMostThatWasEverInUse) {
   const AllocatorCounts counts = allocator_counts();
   EXPECT_EQ(counts.bytes_in_use, start);
   EXPECT_LE(counts.bytes_held, start + 512 * mib * 9 / 8 * 9 / 8 + 64 * mib);
+}
+
+TEST_F(Allocator, RefusesWhatTheMachineDoesNotHave) {
+  const AllocatorCounts before = allocator_counts();
+  EXPECT_THROW(at::empty({int64_t{1} << 41}, at::kByte), std::bad_alloc);  // 2 TiB
+  EXPECT_EQ(allocator_counts().bytes_in_use, before.bytes_in_use);
+  EXPECT_EQ(allocator_counts().bytes_held, before.bytes_held);
 }
 
 TEST_F(Allocator, ServesSeveralThreadsAtOnce) {
