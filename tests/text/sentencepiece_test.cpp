@@ -1,6 +1,7 @@
 // SentencePiece models against the Python package, and the directories that have one against the rules of the published
 // tokenizers (tests/text/sentencepiece_models.py).
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 
 #include "core/random.h"
@@ -190,9 +191,9 @@ TEST(SentencePieceChatGlm2, HasNoSystemMessage) {
 class HostileModel : public ::testing::Test {
  protected:
   void SetUp() override {
-    directory_ = std::filesystem::path(::testing::TempDir()) / "moelora_sentencepiece";
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
+    std::string pattern = (std::filesystem::path(::testing::TempDir()) / "moelora-sentencepiece-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);  // cases run at the same time
+    directory_ = pattern;
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }
 
