@@ -5,6 +5,7 @@
 #include "config/load.h"
 #include "core/interrupt.h"
 #include "core/log.h"
+#include "data/training_stream.h"
 #include "dev_scores.h"
 #include "train/progress.h"
 #include "train/trainer.h"
@@ -20,9 +21,7 @@ struct TrainFlags {
 
 /// Each task's share of what is learned from, before anything is trained.
 void print_tasks(const train::RunSetup& setup) {
-  const data::Sampler sampler(*setup.train_rows, {.seed = setup.config.train.seed,
-                                                  .temperature = setup.config.train.temperature,
-                                                  .batch_size = setup.config.train.batch_size});
+  const data::Sampler sampler(*setup.train_rows, data::sampler_options(setup.config.train, setup.dataset));
   const std::vector<double> shares = data::supervised_shares(*setup.train_rows, sampler);
   std::printf("%-24s %8s %8s %12s %10s %8s %8s\n", "task", "train", "dev", "prompt tok", "share", "cut", "dropped");
   for (size_t t = 0; t < setup.dataset.tasks.size(); ++t) {

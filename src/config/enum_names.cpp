@@ -51,5 +51,9 @@ const Names& enum_names(Quantization) {
 std::map<std::string, std::string> enum_aliases(Quantization) {
   return {{"8", "int8"}, {"4", "nf4"}};
 }
+const Names& enum_names(Preset) {
+  static const Names names = {"none", "paper"};
+  return names;
+}
 
 }  // namespace moelora::config

@@ -23,6 +23,7 @@ const std::vector<std::string>& enum_names(Schedule);
 const std::vector<std::string>& enum_names(DType);
 const std::vector<std::string>& enum_names(Recompute);
 const std::vector<std::string>& enum_names(Quantization);
+const std::vector<std::string>& enum_names(Preset);
 
 /// Other spellings that are read, each with the name that it stands for and that is written.
 template <typename Enum>

@@ -85,6 +85,9 @@ using Check = CheckpointConfig;
 
 std::vector<Field<RunConfig>> make_run_fields() {
   return {
+      run_field<&Run::preset>("preset", kAny,
+                              "`paper`: keys that aren't given are what the MOELoRA paper and its code used; the list "
+                              "is below."),
       run_field<&Run::model>("model", kAny,
                              "A Hugging Face model directory, or a name such as `Qwen/Qwen3-4B` (`@revision` for one "
                              "that isn't main) in the local Hugging Face cache; required."),
@@ -202,6 +205,9 @@ std::vector<Field<RunConfig>> make_run_fields() {
       run_field<&Run::train, &Train::seed>("train.seed", kAny, "Decides every random draw of the run."),
       run_field<&Run::train, &Train::log_every>("train.log_every", count_from(1),
                                                 "Steps between two lines of metrics."),
+      run_field<&Run::train, &Train::conflict_every>(
+          "train.conflict_every", count_from(0),
+          "Steps between two reports of how far the tasks' gradients agree, which take a pass for each task; 0: none."),
 
       run_field<&Run::eval, &Eval::every_steps>("eval.every_steps", count_from(0),
                                                 "Steps between two evaluations on the dev rows; 0: once an epoch."),
@@ -244,6 +250,11 @@ const std::vector<Field<TaskConfig>>& task_fields() {
       field<Task, &Task::max_rows>("max_rows", count_from(1), "Use at most so many training rows."),
       field<Task, &Task::labels>("labels", kAny,
                                  "The valid answers of a classification; empty: those of its training rows."),
+      field<Task, &Task::weight>("weight", above_to(0, 1e6),
+                                 "What a sample's loss counts beside other tasks'; 1 where it isn't given."),
+      field<Task, &Task::share>("share", above_to(0, 1e9),
+                                "Share of the drawn samples, relative to the other tasks' shares, in place of "
+                                "`train.temperature`; given for all tasks or for none."),
   };
   return fields;
 }

@@ -37,6 +37,8 @@ enum class Schedule { kLinear, kCosine, kConstant };
 enum class DType { kAuto, kFloat32, kBFloat16 };
 enum class Recompute { kAuto, kNone, kMlp, kFull };
 enum class Quantization { kNone, kInt8, kNf4 };
+/// Other defaults than the ones below: `preset_config` has them.
+enum class Preset { kNone, kPaper };
 
 /// Where rows come from. A plain string in YAML is a source with that path.
 struct DataSource {
@@ -56,6 +58,8 @@ struct TaskConfig {
   std::optional<int64_t> max_new_tokens;  // else eval.max_new_tokens
   std::optional<int64_t> max_rows;        // at most so many training rows
   std::vector<std::string> labels;        // of a classification; else those of its training rows
+  std::optional<double> weight;           // of its loss, relative to the other tasks'; else 1
+  std::optional<double> share;            // of the drawn samples, relative to the others'; given for all tasks or none
 
   bool operator==(const TaskConfig&) const = default;
 };
@@ -99,7 +103,7 @@ struct AdapterConfig {
   std::vector<std::string> targets = {"all-linear"};  // or module names (q_proj), or patterns over full module paths
   InitA init_a = InitA::kKaiming;                     // or normal: N(0, 0.01²), as the reference
   GateConfig gate;
-  std::string start;  // a run whose adapter is the start: its experts, gate and known tasks' embeddings; empty: fresh
+  std::string start;  // a run (experts, gate, known tasks' embeddings) or a PEFT LoRA as the start; empty: fresh
   int64_t search_steps = 100;  // of lorahub: weights tried for each task
 
   bool operator==(const AdapterConfig&) const = default;
@@ -124,7 +128,8 @@ struct TrainConfig {
   DType dtype = DType::kAuto;  // of base weights and activations; auto: bf16 where the CPU has the instructions
   int64_t threads = 0;         // 0: all cores
   uint64_t seed = 42;
-  int64_t log_every = 10;  // steps
+  int64_t log_every = 10;      // steps
+  int64_t conflict_every = 0;  // steps between two reports of how the tasks' gradients agree; 0: none
 
   bool operator==(const TrainConfig&) const = default;
 };
@@ -149,8 +154,9 @@ struct CheckpointConfig {
 };
 
 struct RunConfig {
-  std::string model;         // a Hugging Face directory, or a name in the Hugging Face cache
-  bool random_init = false;  // random weights of the model's shape instead of its files (method: full)
+  Preset preset = Preset::kNone;  // what keys that aren't given are
+  std::string model;              // a Hugging Face directory, or a name in the Hugging Face cache
+  bool random_init = false;       // random weights of the model's shape instead of its files (method: full)
   Quantization quantization = Quantization::kNone;  // of the frozen base's linears
   std::string output;                               // the run directory; default runs/<name of the config file>
   DataConfig data;

@@ -174,6 +174,7 @@ std::string type_name(const Slot& slot) {
                                [](const double*) -> std::string { return "number"; },
                                [](const std::optional<std::string>*) -> std::string { return "text"; },
                                [](const std::optional<int64_t>*) -> std::string { return "integer"; },
+                               [](const std::optional<double>*) -> std::string { return "number"; },
                                [](const std::vector<std::string>*) -> std::string { return "list of text"; },
                                [](const std::map<std::string, std::string>*) -> std::string { return "mapping"; },
                                [](const std::vector<DataSource>*) -> std::string { return "list of sources"; },
@@ -197,6 +198,9 @@ std::optional<std::string> value_text(const Slot& slot) {
                                },
                                [](const std::optional<int64_t>* number) -> Text {
                                  return *number ? Text(std::to_string(**number)) : std::nullopt;
+                               },
+                               [](const std::optional<double>* number) -> Text {
+                                 return *number ? Text(number_text(**number)) : std::nullopt;
                                },
                                [](const std::vector<std::string>* list) -> Text { return list_text(*list); },
                                [](const std::map<std::string, std::string>* options) -> Text {
@@ -278,6 +282,12 @@ std::optional<ValueProblem> set_value(const YamlNode& node, const Slot& slot) {
                    if (!problem) *number = node.is_null() ? std::nullopt : std::optional<int64_t>(value);
                    return problem;
                  },
+                 [&](std::optional<double>* number) -> Problem {
+                   double value = 0;
+                   const Problem problem = node.is_null() ? std::nullopt : set_number(node, &value);
+                   if (!problem) *number = node.is_null() ? std::nullopt : std::optional<double>(value);
+                   return problem;
+                 },
                  [&](std::vector<std::string>* list) -> Problem { return set_list(node, list); },
                  [&](std::map<std::string, std::string>* options) -> Problem { return set_options(node, options); },
                  [&](std::vector<DataSource>*) -> Problem { return wrong_type(node, "sources"); },
@@ -306,6 +316,7 @@ std::optional<double> number_of(const Slot& slot) {
   if (const auto* const* number = std::get_if<std::optional<int64_t>*>(&slot); number && **number) {
     return static_cast<double>(***number);
   }
+  if (const auto* const* number = std::get_if<std::optional<double>*>(&slot)) return **number;
   return std::nullopt;
 }
 

@@ -28,8 +28,8 @@ struct Choice {
 
 /// Where a value is kept. Scalars of template options are kept as JSON.
 using Slot = std::variant<std::string*, bool*, int64_t*, uint64_t*, double*, std::optional<std::string>*,
-                          std::optional<int64_t>*, std::vector<std::string>*, std::map<std::string, std::string>*,
-                          std::vector<DataSource>*, Choice>;
+                          std::optional<int64_t>*, std::optional<double>*, std::vector<std::string>*,
+                          std::map<std::string, std::string>*, std::vector<DataSource>*, Choice>;
 
 /// "number", "integer", "linear | cosine | constant", …
 std::string type_name(const Slot& slot);

@@ -40,9 +40,8 @@ std::vector<std::vector<int64_t>> first_fit_decreasing(const EncodedRows& rows, 
 
 class Weigher {
  public:
-  Weigher(const EncodedRows& rows, std::span<const Draw> draws, config::LossNormalisation normalisation,
-          StepBatches& step)
-      : normalisation_(normalisation), step_(step) {
+  Weigher(const EncodedRows& rows, std::span<const Draw> draws, const PackOptions& options, StepBatches& step)
+      : options_(options), step_(step) {
     step.tasks.resize(rows.task_count());
     for (const Draw& draw : draws) {
       const int64_t supervised = rows.supervised(draw.sample);
@@ -50,28 +49,36 @@ class Weigher {
       ++share.samples;
       share.supervised_tokens += supervised;
       step.supervised_tokens += supervised;
-      samples_ += supervised > 0;
+      tokens_ += weight(rows.task(draw.sample)) * static_cast<double>(supervised);
+      if (supervised > 0) samples_ += weight(rows.task(draw.sample));
     }
-    for (const TaskShare& share : step.tasks) tasks_ += share.supervised_tokens > 0;
+    for (size_t task = 0; task < step.tasks.size(); ++task) {
+      if (step.tasks[task].supervised_tokens > 0) tasks_ += weight(static_cast<int64_t>(task));
+    }
   }
 
   double token_weight(int64_t task, int64_t supervised) const {
-    switch (normalisation_) {
+    switch (options_.normalisation) {
       case config::LossNormalisation::kToken:
-        return 1.0 / static_cast<double>(step_.supervised_tokens);
+        return weight(task) / tokens_;
       case config::LossNormalisation::kSample:
-        return 1.0 / static_cast<double>(samples_) / static_cast<double>(supervised);
+        return weight(task) / samples_ / static_cast<double>(supervised);
       case config::LossNormalisation::kTask:
-        return 1.0 / static_cast<double>(tasks_) / static_cast<double>(step_.tasks[task].supervised_tokens);
+        return weight(task) / tasks_ / static_cast<double>(step_.tasks[task].supervised_tokens);
     }
     return 0;
   }
 
  private:
-  config::LossNormalisation normalisation_;
+  double weight(int64_t task) const {
+    return options_.task_weights.empty() ? 1.0 : options_.task_weights[static_cast<size_t>(task)];
+  }
+
+  const PackOptions& options_;
   const StepBatches& step_;
-  int64_t samples_ = 0;
-  int64_t tasks_ = 0;
+  double tokens_ = 0;   // sums of the tasks' weights over the step's supervised tokens,
+  double samples_ = 0;  // its samples that have any,
+  double tasks_ = 0;    // and its tasks that have any
 };
 
 void append(const EncodedRows& rows, const Draw& draw, double weight, PackedBatch& batch) {
@@ -104,7 +111,7 @@ StepBatches pack(const EncodedRows& rows, std::span<const Draw> draws, const Pac
   }
   StepBatches step;
   if (draws.empty()) throw Error(ErrorKind::kInternal, {"pack", "an optimizer step without samples"});
-  const Weigher weigher(rows, draws, options.normalisation, step);
+  const Weigher weigher(rows, draws, options, step);
   for (const std::vector<int64_t>& members : first_fit_decreasing(rows, draws, options.tokens_per_batch)) {
     PackedBatch& batch = step.packs.emplace_back();
     std::vector<int64_t>& samples = step.pack_samples.emplace_back();

@@ -18,6 +18,7 @@ namespace moelora::data {
 struct PackOptions {
   int64_t tokens_per_batch = 2048;
   config::LossNormalisation normalisation = config::LossNormalisation::kToken;
+  std::vector<double> task_weights;  // [tasks], > 0; empty: 1 each
 };
 
 struct TaskShare {
@@ -37,8 +38,9 @@ struct StepBatches {
 };
 
 /// Weights sum to 1 over `draws`: each token 1/K (token), each sample 1/S shared equally by its tokens (sample), or
-/// each task that is present an equal share, divided equally among its tokens (task). Same input, same bits. `draws`
-/// must not be empty.
+/// each task that is present an equal share, divided equally among its tokens (task). With task weights each of these
+/// parts counts as often as its task's weight says: 1/K becomes w_t / sum of w over the tokens, and so on. Same input,
+/// same bits. `draws` must not be empty.
 StepBatches pack(const EncodedRows& rows, std::span<const Draw> draws, const PackOptions& options);
 
 /// Samples begin … end - 1, for the loss on a split, part by part: packing takes time in samples times packs. Keys are

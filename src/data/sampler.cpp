@@ -37,12 +37,15 @@ Sampler::Sampler(const EncodedRows& rows, SamplerOptions options) : options_(opt
   double total = 0;
   for (const std::vector<int64_t>& samples : by_task_) {
     const double share = static_cast<double>(samples.size()) / static_cast<double>(largest);
-    expected_.push_back(samples.empty() ? 0 : std::pow(share, 1 / options_.temperature));
+    const double drawn =
+        options_.shares.empty() ? std::pow(share, 1 / options_.temperature) : options_.shares.at(expected_.size());
+    expected_.push_back(samples.empty() ? 0 : drawn);
     total += expected_.back();
   }
   for (size_t task = 0; task < by_task_.size(); ++task) {
     expected_[task] *= static_cast<double>(samples_) / total;
-    if (options_.temperature == 1) expected_[task] = static_cast<double>(by_task_[task].size());  // exactly
+    if (options_.shares.empty() && options_.temperature == 1)
+      expected_[task] = static_cast<double>(by_task_[task].size());  // exactly
   }
 }
 

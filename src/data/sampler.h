@@ -1,9 +1,9 @@
 // Which samples an epoch holds and in what order: a pure function of (seed, epoch), so that a position is two integers.
 //
-// Task t gets a share of the epoch's n draws proportional to rows_t^(1/temperature) (Raffel et al. 2020, "Exploring the
-// Limits of Transfer Learning", section 3.5.2). The fraction of a draw is settled by one uniform number an epoch
-// (systematic sampling), so every task's expectation is exact. Within a task every row is drawn equally often, give or
-// take one; who gets the extra draw changes every epoch. At temperature 1 every row is drawn exactly once.
+// Task t gets a share of the epoch's n draws proportional to rows_t^(1/temperature), or as given (Raffel et al. 2020,
+// "Exploring the Limits of Transfer Learning", section 3.5.2). The fraction of a draw is settled by one uniform number
+// an epoch (systematic sampling), so every task's expectation is exact. Within a task every row is drawn equally often,
+// give or take one; who gets the extra draw changes every epoch. At temperature 1 every row is drawn exactly once.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,9 @@ struct Cursor {
 
 struct SamplerOptions {
   uint64_t seed = 42;
-  double temperature = 1.0;  // > 0
-  int64_t batch_size = 64;   // samples of one optimizer step; the last step of an epoch may have fewer
+  double temperature = 1.0;    // > 0
+  int64_t batch_size = 64;     // samples of one optimizer step; the last step of an epoch may have fewer
+  std::vector<double> shares;  // [tasks], > 0, relative to each other, in place of the temperature's; empty: those
 };
 
 /// One drawn sample. The key is epoch * samples + place in the epoch: unique over the run, independent of batches and

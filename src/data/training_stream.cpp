@@ -51,6 +51,32 @@ struct TrainingStream::State {
   std::jthread thread;  // last: stopped and joined before what it uses goes
 };
 
+SamplerOptions sampler_options(const config::TrainConfig& config, const Dataset& dataset) {
+  SamplerOptions options{.seed = config.seed, .temperature = config.temperature, .batch_size = config.batch_size};
+  std::string without;
+  for (const Task& task : dataset.tasks) {
+    if (!task.settings.share) {
+      without = task.name;
+    } else {
+      options.shares.push_back(*task.settings.share);
+    }
+  }
+  if (!options.shares.empty() && options.shares.size() < dataset.tasks.size()) {
+    throw Error(ErrorKind::kConfig, {.where = "tasks." + without + ".share",
+                                     .problem = "not given, though other tasks have one",
+                                     .expected = "a share for every task, or for none"});
+  }
+  return options;
+}
+
+StreamOptions stream_options(const config::TrainConfig& config, const Dataset& dataset) {
+  StreamOptions options{
+      .sampler = sampler_options(config, dataset),
+      .pack = {.tokens_per_batch = config.tokens_per_batch, .normalisation = config.loss_normalisation}};
+  for (const Task& task : dataset.tasks) options.pack.task_weights.push_back(task.settings.weight.value_or(1));
+  return options;
+}
+
 TrainingStream::TrainingStream(std::shared_ptr<const EncodedRows> rows, const StreamOptions& options, Cursor start)
     : state_(std::make_unique<State>(std::move(rows), options, start)) {
   if (options.prefetch_steps < 1)

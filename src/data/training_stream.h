@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "data/dataset.h"
 #include "data/encode.h"
 #include "data/packing.h"
 #include "data/sampler.h"
@@ -16,6 +17,11 @@ struct StreamOptions {
   PackOptions pack;
   int64_t prefetch_steps = 4;  // at most so many steps wait; at least 1
 };
+
+/// What a configuration says of the training rows of a data set's tasks. Throws Error(kConfig) where `share` is given
+/// for some tasks and not for others.
+SamplerOptions sampler_options(const config::TrainConfig& config, const Dataset& dataset);
+StreamOptions stream_options(const config::TrainConfig& config, const Dataset& dataset);
 
 class TrainingStream {
  public:

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/suggest.h"
+#include "data/training_stream.h"
 #include "eval/task_metrics.h"
 #include "train/plan.h"
 
@@ -29,6 +30,14 @@ void check_best(const RunSetup& setup, std::vector<Error>& errors) {
                                               .found = best,
                                               .expected = "mean, or one of " + list_names(evaluated),
                                               .hint = did_you_mean(best, evaluated)}));
+}
+
+void check_shares(const RunSetup& setup, std::vector<Error>& errors) {
+  try {
+    data::sampler_options(setup.config.train, setup.dataset);
+  } catch (const Error& error) {
+    errors.push_back(error);
+  }
 }
 
 void check_metrics(RunSetup& setup, std::vector<Error>& errors) {
@@ -98,6 +107,7 @@ void check_rows(const RunSetup& setup, data::Split split, const data::EncodedRow
 void check_setup(RunSetup& setup) {
   std::vector<Error> errors;
   check_best(setup, errors);
+  check_shares(setup, errors);
   check_metrics(setup, errors);
   check_targets(setup, errors);
   check_rows(setup, data::Split::kTrain, *setup.train_rows, errors);

@@ -11,7 +11,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "data/packing.h"
-#include "data/sampler.h"
+#include "data/training_stream.h"
 #include "io/json_file.h"
 #include "train/dev_evaluation.h"
 #include "train/evolution.h"
@@ -199,8 +199,7 @@ config::RunConfig task_run_config(const config::RunConfig& config, const std::st
 }
 
 std::vector<int64_t> steps_by_task(const RunSetup& setup, int64_t steps) {
-  const data::Sampler sampler(
-      *setup.train_rows, {.temperature = setup.config.train.temperature, .batch_size = setup.config.train.batch_size});
+  const data::Sampler sampler(*setup.train_rows, data::sampler_options(setup.config.train, setup.dataset));
   std::vector<int64_t> by_task;
   for (const double draws : sampler.expected_draws()) {
     const double share = draws / static_cast<double>(sampler.samples());

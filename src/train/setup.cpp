@@ -181,6 +181,7 @@ RunSetup prepare_data(config::RunConfig config) {
 
 std::string config_identity(const config::RunConfig& config) {
   config::RunConfig identifying = resolved(config);
+  identifying.preset = {};  // its values are written out
   identifying.model.clear();
   identifying.output.clear();
   for (config::DataSource& source : identifying.data.sources) source.path.clear();

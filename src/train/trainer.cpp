@@ -15,6 +15,7 @@
 #include "data/training_stream.h"
 #include "eval/task_metrics.h"
 #include "io/checkpoint.h"
+#include "train/conflict.h"
 #include "train/dev_evaluation.h"
 #include "train/finish.h"
 #include "train/machine.h"
@@ -70,6 +71,7 @@ class Run {
     while (state_.step < total_ && !stopped_early_) {
       take_step();
       progress.update(state_.step, rate_and_loss());
+      if (!conflict_.empty()) log_conflict();
       if (state_.step % config().train.log_every == 0) log_losses();
       const bool evaluated = state_.step % evaluate_every_ == 0 || state_.step == total_;
       if (evaluated) {
@@ -128,13 +130,7 @@ class Run {
     run_seconds_before_ = state_.run_seconds;
 
     stream_ = std::make_unique<data::TrainingStream>(
-        setup_.train_rows,
-        data::StreamOptions{.sampler = {.seed = config().train.seed,
-                                        .temperature = config().train.temperature,
-                                        .batch_size = config().train.batch_size},
-                            .pack = {.tokens_per_batch = config().train.tokens_per_batch,
-                                     .normalisation = config().train.loss_normalisation}},
-        state_.cursor);
+        setup_.train_rows, data::stream_options(config().train, setup_.dataset), state_.cursor);
     const int64_t steps_per_epoch = stream_->sampler().steps_per_epoch();
     total_ = total_steps(config().train, steps_per_epoch);
     evaluate_every_ = config().eval.every_steps > 0 ? config().eval.every_steps : steps_per_epoch;
@@ -165,6 +161,10 @@ class Run {
     optimizer_.zero_gradients();
     StepLoss loss;
     try {
+      if (reports_conflict()) {
+        conflict_ = task_conflict(setup_.model, batches, options);
+        optimizer_.zero_gradients();
+      }
       loss = accumulate_gradients(setup_.model, batches, options);
     } catch (const NonFiniteLoss& at) {
       throw_non_finite_loss(setup_, data::Split::kTrain, batches, at, state_.step + 1);
@@ -187,6 +187,25 @@ class Run {
     const double seconds = seconds_since(begin);
     process_seconds_ += seconds;
     state_.seconds += seconds;
+  }
+
+  /// Of the step that is being taken.
+  bool reports_conflict() const {
+    const int64_t every = config().train.conflict_every;
+    return every > 0 && (state_.step + 1) % every == 0 && setup_.model.adapters && setup_.dataset.tasks.size() > 1;
+  }
+
+  /// The cosine of each two tasks' gradients: {"a": {"b": …, "c": …}, "b": {"c": …}}, of the tasks in the step.
+  void log_conflict() {
+    ordered_json cosines = ordered_json::object();
+    for (size_t one = 0; one < conflict_.size(); ++one) {
+      for (size_t other = one + 1; other < conflict_.size(); ++other) {
+        const std::vector<data::Task>& tasks = setup_.dataset.tasks;
+        if (const auto cosine = conflict_[one][other]) cosines[tasks[one].name][tasks[other].name] = *cosine;
+      }
+    }
+    record({{"step", state_.step}, {"epoch", epoch()}, {"conflict", std::move(cosines)}});
+    conflict_.clear();
   }
 
   std::string rate_and_loss() const {
@@ -334,6 +353,7 @@ class Run {
   int64_t save_every_ = 1;
   bool stopped_early_ = false;
   double gradient_norm_ = 0;
+  TaskConflict conflict_;       // of the step just taken; empty where it isn't reported
   int64_t process_tokens_ = 0;  // of this process: what its rate is made of
   double process_seconds_ = 0;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();

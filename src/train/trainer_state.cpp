@@ -75,7 +75,9 @@ nlohmann::ordered_json hf_trainer_state(const TrainerState& state, double epoch,
   json["global_step"] = state.step;
   json["max_steps"] = total_steps;
   json["log_history"] = nlohmann::ordered_json::array();
-  for (const nlohmann::json& line : state.history) json["log_history"].push_back(hf_log_entry(line));
+  for (const nlohmann::json& line : state.history) {
+    if (line.contains("train") || line.contains("eval")) json["log_history"].push_back(hf_log_entry(line));
+  }
   return json;
 }
 

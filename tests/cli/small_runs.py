@@ -9,13 +9,14 @@ INTERRUPTED = 75
 
 
 def config_of(place, output, **adapter):
-    """Several micro-batches a step, dropout, tasks drawn at temperature 2."""
+    """Several micro-batches a step, dropout, tasks drawn at temperature 2, one that counts double, reports of conflict."""
     config = place.config()
     config["output"] = output
     config["data"]["max_length"] = 60
     config["adapter"].update({"dropout": 0.1, **adapter})
     config["train"].update({"max_steps": 8, "batch_size": 8, "tokens_per_batch": 110, "temperature": 2, "learning_rate": 0.01,
-                            "log_every": 1})
+                            "log_every": 1, "conflict_every": 3})
+    config["tasks"] = {"colour": {"weight": 2}}
     config["eval"].update({"every_steps": 4, "max_new_tokens": 6})
     config["checkpoint"] = {"every_steps": 2}
     return config

@@ -49,6 +49,7 @@ class Draw {
 RunConfig drawn(uint64_t seed) {
   Draw draw(seed);
   RunConfig config;
+  config.preset = draw.choice<Preset>();
   config.model = "/models/" + std::to_string(seed);
   config.output = draw.text();
   for (uint64_t i = 0; i <= draw.below(3); ++i) {
@@ -71,6 +72,8 @@ RunConfig drawn(uint64_t seed) {
     if (draw.flag()) task.prompt = draw.text();
     if (draw.flag()) task.max_new_tokens = draw.integer(1);
     if (draw.flag()) task.max_rows = draw.integer(1);
+    if (draw.flag()) task.weight = 1e6 * (1 - draw.fraction());
+    if (draw.flag()) task.share = 1e9 * (1 - draw.fraction());
     if (draw.flag()) task.labels = {draw.text() + "1", draw.text() + "2"};
   }
   config.chat_template.chat = draw.flag();
@@ -109,7 +112,8 @@ RunConfig drawn(uint64_t seed) {
                   .dtype = draw.choice<DType>(),
                   .threads = static_cast<int64_t>(draw.below(4000)),
                   .seed = draw.flag() ? ~uint64_t{0} - draw.below(9) : draw.below(100),
-                  .log_every = draw.integer(1)};
+                  .log_every = draw.integer(1),
+                  .conflict_every = draw.integer(0)};
   config.eval = {draw.integer(0), draw.flag(),     draw.integer(0), draw.text(),
                  draw.integer(0), draw.integer(1), draw.integer(1)};
   config.checkpoint = {draw.integer(0), draw.integer(2)};

@@ -106,6 +106,32 @@ INSTANTIATE_TEST_SUITE_P(Packing, PackingProperties,
                                           testing::Values(LossNormalisation::kToken, LossNormalisation::kSample,
                                                           LossNormalisation::kTask)));
 
+TEST(Packing, ATasksWeightCountsItsTokensSamplesOrShareAsOftenAsItSays) {
+  // Task 0: answers of 1 and 3 tokens; task 1: one of 4; weights 3 and 1, and 5 for task 2, which is absent.
+  const EncodedRows rows = made_encoded({{0, 5, 1}, {0, 5, 3}, {1, 5, 4}}, 3);
+  const auto weight_of_tasks = [&](LossNormalisation normalisation) {
+    const StepBatches step =
+        pack_range(rows, 0, rows.size(), {.normalisation = normalisation, .task_weights = {3, 1, 5}});
+    EXPECT_NEAR(sum_of_weights(step), 1, 1e-6);
+    return std::vector<double>{step.tasks[0].weight, step.tasks[1].weight, step.tasks[2].weight};
+  };
+  const auto near = [](double value) { return testing::DoubleNear(value, 1e-12); };
+  EXPECT_THAT(weight_of_tasks(LossNormalisation::kToken), ElementsAre(near(3 * 4 / 16.0), near(4 / 16.0), 0));
+  EXPECT_THAT(weight_of_tasks(LossNormalisation::kSample), ElementsAre(near(3 * 2 / 7.0), near(1 / 7.0), 0));
+  EXPECT_THAT(weight_of_tasks(LossNormalisation::kTask), ElementsAre(near(3 / 4.0), near(1 / 4.0), 0));
+}
+
+TEST(Packing, EqualTaskWeightsChangeNothing) {
+  const EncodedRows rows = made_tasks({20, 5, 9});
+  for (const LossNormalisation normalisation :
+       {LossNormalisation::kToken, LossNormalisation::kSample, LossNormalisation::kTask}) {
+    const StepBatches plain = pack_range(rows, 0, rows.size(), {.normalisation = normalisation});
+    const StepBatches equal =
+        pack_range(rows, 0, rows.size(), {.normalisation = normalisation, .task_weights = {1, 1, 1}});
+    for (size_t p = 0; p < plain.packs.size(); ++p) EXPECT_EQ(plain.packs[p].weights, equal.packs[p].weights);
+  }
+}
+
 TEST(Packing, WeightsFollowTheNormalisation) {
   // Task 0: answers of 1 and 3 tokens; task 1: one of 4. Task 2 is absent.
   const EncodedRows rows = made_encoded({{0, 5, 1}, {0, 5, 3}, {1, 5, 4}}, 3);

@@ -8,6 +8,7 @@
 
 #include "data/made_files.h"
 #include "data/made_rows.h"
+#include "data/training_stream.h"
 
 namespace moelora::data {
 namespace {
@@ -50,6 +51,33 @@ TEST(Sampler, IsAPureFunctionOfSeedAndEpoch) {
   EXPECT_EQ(samples_of(first.epoch(4)), samples_of(again.epoch(4)));
   EXPECT_NE(samples_of(first.epoch(4)), samples_of(first.epoch(5)));
   EXPECT_NE(samples_of(first.epoch(4)), samples_of(other.epoch(4)));
+}
+
+TEST(Sampler, GivenSharesStandInPlaceOfRowsAndTemperature) {
+  const EncodedRows rows = made_tasks({900, 90, 10});
+  const Sampler sampler(rows, {.seed = 11, .temperature = 3, .shares = {1, 1, 2}});
+  EXPECT_THAT(sampler.expected_draws(), testing::ElementsAre(250, 250, 500));
+  for (int64_t epoch = 0; epoch < 5; ++epoch) {
+    EXPECT_THAT(counts_by_task(rows, sampler.epoch(epoch)), testing::ElementsAre(250, 250, 500));
+    std::vector<int64_t> times(1000);  // 10 rows, 500 draws: each 50 times
+    for (const Draw& draw : sampler.epoch(epoch)) ++times[draw.sample];
+    for (int64_t sample = 990; sample < 1000; ++sample) EXPECT_EQ(times[sample], 50);
+  }
+}
+
+TEST(SamplerOptions, TakeSharesOfAllTasksOrOfNone) {
+  Dataset dataset;
+  dataset.tasks = {{.name = "a"}, {.name = "b"}};
+  EXPECT_TRUE(sampler_options({}, dataset).shares.empty());
+  dataset.tasks[0].settings.share = 2;
+  try {
+    sampler_options({}, dataset);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.details().where, "tasks.b.share");
+  }
+  dataset.tasks[1].settings.share = 0.5;
+  EXPECT_THAT(sampler_options({}, dataset).shares, testing::ElementsAre(2, 0.5));
 }
 
 TEST(Sampler, SharesFollowRowsToThePowerOfOneOverTemperature) {
