@@ -80,6 +80,17 @@ nlohmann::json read_json_object(const std::filesystem::path& path, int64_t max_b
   return parse_json_object(file->text(), path.string());
 }
 
+Error key_error(const std::string& path, const nlohmann::json& object, const std::string& key, std::string problem,
+                std::string expected) {
+  const auto value = object.find(key);
+  const auto replace = nlohmann::json::error_handler_t::replace;
+  return Error(ErrorKind::kModel,
+               {.where = path + ", key `" + key + "`",
+                .problem = std::move(problem),
+                .found = value == object.end() ? "" : quote_name(value->dump(-1, ' ', true, replace)),
+                .expected = std::move(expected)});
+}
+
 std::string json_text(const nlohmann::json& value, const std::string& name) {
   try {
     return value.dump(2) + "\n";

@@ -27,13 +27,7 @@ class Config {
   explicit Config(const std::filesystem::path& path) : path_(path.string()), json_(read_json_object(path)) {}
 
   [[noreturn]] void refuse(const std::string& key, std::string problem, std::string expected = "") const {
-    const auto value = json_.find(key);
-    throw Error(
-        ErrorKind::kModel,
-        {.where = path_ + ", key `" + key + "`",
-         .problem = std::move(problem),
-         .found = value == json_.end() ? "" : quote_name(value->dump(-1, ' ', true, json::error_handler_t::replace)),
-         .expected = std::move(expected)});
+    throw key_error(path_, json_, key, std::move(problem), std::move(expected));
   }
 
   std::string string(const std::string& key) const {

@@ -56,13 +56,7 @@ class Reader {
   };
 
   [[noreturn]] void refuse(const std::string& key, std::string problem, std::string expected = {}) const {
-    const auto value = config_.find(key);
-    throw Error(
-        ErrorKind::kModel,
-        {.where = config_path_ + ", key `" + key + "`",
-         .problem = std::move(problem),
-         .found = value == config_.end() ? "" : quote_name(value->dump(-1, ' ', true, json::error_handler_t::replace)),
-         .expected = std::move(expected)});
+    throw key_error(config_path_, config_, key, std::move(problem), std::move(expected));
   }
   [[noreturn]] void fail(std::string_view tensor, std::string problem, std::string found = {},
                          std::string expected = {}) const {

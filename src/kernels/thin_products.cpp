@@ -76,10 +76,6 @@ ThinProducts args(const at::Tensor& wide, int64_t factors) {
           .stride = padded(factors)};
 }
 
-at::ScalarType sum_type(const at::Tensor& x) {
-  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-}
-
 }  // namespace
 
 at::Tensor thin_project(const at::Tensor& x, const at::Tensor& w) {
@@ -93,7 +89,7 @@ at::Tensor thin_project(const at::Tensor& x, const at::Tensor& w) {
 }
 
 at::Tensor thin_gradient(const at::Tensor& u, const at::Tensor& x) {
-  if (!takes(x, u.size(1))) return at::mm(u.t(), x).to(sum_type(x));
+  if (!takes(x, u.size(1))) return at::mm(u.t(), x).to(compute_type(x));
   ThinProducts p = args(x, u.size(1));
   const std::vector<uint32_t> pairs = pairs_of(u, u.size(0), u.size(1), u.stride(0), u.stride(1));
   p.u_pairs = pairs.data();
@@ -108,7 +104,7 @@ at::Tensor thin_gradient(const at::Tensor& u, const at::Tensor& x) {
 at::Tensor thin_gradients(const at::Tensor& dy, const at::Tensor& b, const at::Tensor& u, const at::Tensor& du) {
   if (!takes(dy, b.size(0))) {
     du.copy_(at::mm(dy, b.t()));
-    return at::mm(dy.t(), u).to(sum_type(dy));
+    return at::mm(dy.t(), u).to(compute_type(dy));
   }
   require(du.stride(1) == 1 && du.scalar_type() == at::kBFloat16, "thin_gradients", "du [T, r] of dense rows", du);
   ThinProducts p = args(dy, b.size(0));

@@ -108,7 +108,9 @@ TEST_P(StoppedExport, AtAnyCallIsWholeOrNotThere) {
       }
     }
     // A dead process leaves a hidden directory; until its last file is written nothing can load it.
-    if (dead) EXPECT_GT(without_last_file, calls / 3);
+    if (dead) {
+      EXPECT_GT(without_last_file, calls / 3);
+    }
   }
 }
 

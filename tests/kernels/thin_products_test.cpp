@@ -1,6 +1,7 @@
 // Products with a thin matrix beside float64, for shapes that fill no block.
 #include "kernels/thin_products.h"
 
+#include <ATen/Context.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/mm.h>
@@ -18,6 +19,7 @@ struct Shape {
 
 class ThinProductsOf : public ::testing::TestWithParam<std::tuple<Shape, at::ScalarType>> {
  protected:
+  void SetUp() override { at::manual_seed(1); }  // a sum that nearly cancels has no digits to compare
   Shape shape() const { return std::get<0>(GetParam()); }
   at::Tensor draw(int64_t rows, int64_t columns) const {
     return at::randn({rows, columns}, at::kDouble).to(std::get<1>(GetParam()));

@@ -1,10 +1,10 @@
 // SentencePiece models against the Python package, and the directories that have one against the rules of the published
 // tokenizers (tests/text/sentencepiece_models.py).
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 
 #include "core/random.h"
+#include "core/temporary_directory.h"
 #include "expected.h"
 #include "support/fixtures_dir.h"
 #include "text/assets.h"
@@ -190,13 +190,6 @@ TEST(SentencePieceChatGlm2, HasNoSystemMessage) {
 /// A directory of its own with one damaged tokenizer.model.
 class HostileModel : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::path(::testing::TempDir()) / "moelora-sentencepiece-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);  // cases run at the same time
-    directory_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
   static std::string contents_of(const std::string& name) {
     std::ifstream in(folder() + name + ".model", std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
@@ -221,7 +214,8 @@ class HostileModel : public ::testing::Test {
     }
   }
 
-  std::filesystem::path directory_;
+  test::TemporaryDirectory place_;
+  const std::filesystem::path& directory_ = place_.path();
 };
 
 TEST_F(HostileModel, CutShortIsRefusedByName) {
