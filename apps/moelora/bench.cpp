@@ -6,13 +6,16 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "bench/generate_bench.h"
+#include "bench/paired_bench.h"
 #include "bench/shapes.h"
 #include "bench/train_bench.h"
 #include "bench/workload.h"
 #include "config/enum_names.h"
 #include "config/load.h"
+#include "config/method.h"
 #include "core/error.h"
 #include "core/suggest.h"
 #include "core/threads.h"
@@ -31,6 +34,9 @@ struct BenchTrainFlags {
   int64_t tokens = 512;
   bool one_task = false;
   bench::TrainBenchOptions options;
+  std::vector<std::string> against;  // what the other of a pair changes; nothing: no pairs
+  bool against_one_task = false;
+  int64_t pairs = 11;
   bool json = false;
 };
 
@@ -45,7 +51,7 @@ struct Prepared {
   config::RunConfig config;
   std::string model_name, workload_name;
   adapters::Model model;
-  std::shared_ptr<const data::EncodedRows> rows;
+  bench::Workload workload;
 };
 
 Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& overrides) {
@@ -53,7 +59,7 @@ Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& ove
                     .model_name = own.shape,
                     .workload_name = own.workload,
                     .model = {},
-                    .rows = {}};
+                    .workload = {}};
   const config::RunConfig& config = prepared.config;
   if (!own.config.empty()) {
     train::RunSetup setup = train::prepare_data(config);
@@ -61,7 +67,8 @@ Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& ove
     prepared.model_name = config.model;
     prepared.workload_name = own.config;
     prepared.model = std::move(setup.model);
-    prepared.rows = setup.train_rows;
+    for (const data::Task& task : setup.dataset.tasks) prepared.workload.tasks.push_back(task.name);
+    prepared.workload.rows = setup.train_rows;
     return prepared;
   }
   at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
@@ -80,7 +87,7 @@ Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& ove
     prepared.model.adapters = std::make_unique<adapters::AdapterSet>(*prepared.model.decoder, config.adapter,
                                                                      workload.tasks, config.train.seed);
   }
-  prepared.rows = workload.rows;
+  prepared.workload = std::move(workload);
   return prepared;
 }
 
@@ -116,8 +123,35 @@ void print_table(const nlohmann::ordered_json& json) {
   }
 }
 
+/// The other of a pair, which must go on with the same base.
+bench::Contender other_contender(const BenchTrainFlags& own, const Prepared& prepared,
+                                 const std::vector<std::string>& overrides) {
+  std::vector<std::string> changed = overrides;
+  changed.insert(changed.end(), own.against.begin(), own.against.end());
+  const bench::Workload workload = own.against_one_task ? bench::as_one_task(prepared.workload) : prepared.workload;
+  bench::Contender other{.config = bench_config(own, changed), .tasks = workload.tasks, .rows = workload.rows};
+  const config::RunConfig& config = prepared.config;
+  for (const config::RunConfig* one : {&config, &std::as_const(other.config)}) {
+    if (one->adapter.method == config::Method::kFull || config::is_made_of_runs(one->adapter.method)) {
+      throw Error(ErrorKind::kUsage, {.where = "--against",
+                                      .problem = "pairs are of methods that train one set of adapters over one base",
+                                      .found = config::name_of(one->adapter.method)});
+    }
+  }
+  config::RunConfig same = other.config;
+  same.adapter = config.adapter;
+  same.train.recompute = config.train.recompute;
+  same.train.tokens_per_batch = config.train.tokens_per_batch;
+  if (same != config) {
+    throw Error(ErrorKind::kUsage, {.where = "--against",
+                                    .problem = "only the adapter, train.recompute and train.tokens_per_batch may differ",
+                                    .found = own.against.front()});
+  }
+  return other;
+}
+
 void run_bench_train(const BenchTrainFlags& own, const std::vector<std::string>& overrides) {
-  const Prepared prepared = prepare(own, overrides);
+  Prepared prepared = prepare(own, overrides);
   const config::RunConfig& config = prepared.config;
   nlohmann::ordered_json json = {{"model", prepared.model_name},
                                  {"workload", prepared.workload_name},
@@ -128,7 +162,16 @@ void run_bench_train(const BenchTrainFlags& own, const std::vector<std::string>&
                                  {"batch_size", config.train.batch_size},
                                  {"tokens_per_batch", config.train.tokens_per_batch},
                                  {"threads", at::get_num_threads()}};
-  json.update(bench::train_bench_json(bench::bench_train(prepared.model, prepared.rows, config, own.options)));
+  if (own.against.empty() && !own.against_one_task) {
+    json.update(bench::train_bench_json(bench::bench_train(prepared.model, prepared.workload.rows, config, own.options)));
+  } else {
+    json["against"] = own.against;
+    if (own.against_one_task) json["against"].push_back("one task");
+    const bench::Contender other = other_contender(own, prepared, overrides);
+    json.update(bench::paired_bench_json(bench::bench_pairs(
+        prepared.model, {.config = config, .tasks = prepared.workload.tasks, .rows = prepared.workload.rows}, other,
+        own.pairs, own.options)));
+  }
   if (own.json) {
     std::cout << json.dump() << "\n";
   } else {
@@ -213,6 +256,12 @@ void add_bench_train(CLI::App& bench) {
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
   verb->add_flag("--products", own->options.products, "also time the step's matrix products alone");
+  verb->add_option("--against", own->against,
+                   "KEY=VALUE: also run with this changed, in turns over the same base: what the one costs over the other")
+      ->expected(1)
+      ->take_all();
+  verb->add_flag("--against-one-task", own->against_one_task, "the same, the other with all samples of one task");
+  verb->add_option("--pairs", own->pairs, "of such turns")->check(CLI::Range(1, 1 << 10))->capture_default_str();
   verb->add_flag("--json", own->json, "print one line of JSON instead of a table");
   verb->allow_extras();
   verb->callback([verb, own] { run_bench_train(*own, config_overrides(*verb)); });

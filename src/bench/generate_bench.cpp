@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "bench/paired_bench.h"
 #include "bench/stopwatch.h"
 #include "core/random.h"
 #include "generate/engine.h"
@@ -42,11 +43,6 @@ GenerateRate run(const adapters::Model& model, const GenerateBenchOptions& optio
   rate.decode_tokens_per_s = answers / decode.seconds();
   rate.decode_tokens_per_cpu_s = answers / decode.cpu_seconds();
   return rate;
-}
-
-double median(std::vector<double> values) {
-  std::ranges::nth_element(values, values.begin() + static_cast<int64_t>(values.size() / 2));
-  return values[values.size() / 2];
 }
 
 /// Of each rate by itself.

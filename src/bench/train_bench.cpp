@@ -27,9 +27,11 @@ double peak_rss_gib() {
 TrainBench bench_train(const adapters::Model& model, std::shared_ptr<const data::EncodedRows> rows,
                        const config::RunConfig& config, const TrainBenchOptions& options) {
   const config::TrainConfig& c = config.train;
+  const int64_t steps_per_epoch = (rows->size() + c.batch_size - 1) / c.batch_size;
   data::TrainingStream stream(
       std::move(rows), {.sampler = {.seed = c.seed, .temperature = c.temperature, .batch_size = c.batch_size},
-                        .pack = {.tokens_per_batch = c.tokens_per_batch, .normalisation = c.loss_normalisation}});
+                        .pack = {.tokens_per_batch = c.tokens_per_batch, .normalisation = c.loss_normalisation}},
+      {.epoch = options.first_step / steps_per_epoch, .step = options.first_step % steps_per_epoch});
   train::AdamW optimizer(train::trained_parameters(model),
                          {.beta1 = c.beta1, .beta2 = c.beta2, .epsilon = c.epsilon, .weight_decay = c.weight_decay});
   TrainBench bench;

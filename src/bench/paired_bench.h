@@ -1,0 +1,42 @@
+// What one way of training costs over another on the same steps, measured so that the machine's other work cancels: both
+// take turns over one loaded base, in pairs whose order alternates.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "bench/train_bench.h"
+
+namespace moelora::bench {
+
+/// One of the two: its adapters are made anew for each turn.
+struct Contender {
+  config::RunConfig config;
+  std::vector<std::string> tasks;
+  std::shared_ptr<const data::EncodedRows> rows;  // of the same samples, task for task or all of one
+};
+
+struct PairedBench {
+  std::vector<double> ratios;      // seconds of the first over the second's, a pair each
+  std::vector<double> cpu_ratios;  // the same by CPU time of all threads
+  double first_seconds = 0;        // of all timed steps
+  double second_seconds = 0;
+  int64_t tokens = 0;  // of them, the same for both
+};
+
+/// Leaves `model` with the second's adapters or the first's. Throws what AdapterSet's constructor throws.
+PairedBench bench_pairs(adapters::Model& model, const Contender& first, const Contender& second, int64_t pairs,
+                        const TrainBenchOptions& options);
+
+double median(std::vector<double> values);
+
+/// The smallest of the values that the median of what they are drawn from exceeds with a probability of at most 5 %,
+/// whatever the distribution (a sign test turned round); infinite where there are fewer than five.
+double upper_bound_of_median(std::vector<double> values);
+
+nlohmann::ordered_json paired_bench_json(const PairedBench& bench);
+
+}  // namespace moelora::bench

@@ -1,0 +1,56 @@
+#include "bench/paired_bench.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "bench/shapes.h"
+#include "bench/workload.h"
+#include "nn/random_weights.h"
+
+namespace moelora::bench {
+namespace {
+
+TEST(PairedBench, TheBoundIsTheLeastOrderStatisticThatASignTestAllows) {
+  // P(at least 9 of 10 coins) = 11 / 1024, of at least 8: 56 / 1024.
+  EXPECT_EQ(upper_bound_of_median({10, 9, 8, 7, 6, 5, 4, 3, 2, 1}), 9);
+  // 5 of 5: 1 / 32.
+  EXPECT_EQ(upper_bound_of_median({1, 2, 5, 4, 3}), 5);
+  EXPECT_TRUE(std::isinf(upper_bound_of_median({1, 2, 3, 4})));
+  EXPECT_EQ(median({4, 1, 3}), 3);
+  EXPECT_EQ(median({4, 1, 3, 2}), 2.5);
+}
+
+struct Paired : testing::Test {
+  Workload workload = even_workload(16, 24, 4096, 1);
+  adapters::Model model;
+  config::RunConfig config;
+
+  Paired() {
+    config.train.batch_size = 4;
+    const nn::ModelConfig shape = bench::shape("tiny");
+    nn::RandomWeights weights(1, shape.initializer_range);
+    model.decoder = std::make_unique<nn::Decoder>(shape, weights, at::kFloat);
+  }
+};
+
+TEST_F(Paired, BothTakeTheSameStepsAndStepsOfAllTheEpochsAreTimed) {
+  config::RunConfig lora = config;
+  lora.adapter.method = config::Method::kLora;
+  const PairedBench bench = bench_pairs(model, {config, workload.tasks, workload.rows},
+                                        {lora, workload.tasks, workload.rows}, /*pairs=*/3, {.steps = 2, .warmup = 1});
+  EXPECT_EQ(bench.ratios.size(), 3U);
+  EXPECT_EQ(bench.tokens, 3 * 2 * 4 * 24);
+  for (const double ratio : bench.ratios) EXPECT_GT(ratio, 0);
+}
+
+TEST_F(Paired, MoreRankCostsMore) {
+  config::RunConfig wide = config;
+  wide.adapter.rank = 256;
+  const PairedBench bench = bench_pairs(model, {wide, workload.tasks, workload.rows},
+                                        {config, workload.tasks, workload.rows}, /*pairs=*/5, {.steps = 2, .warmup = 1});
+  EXPECT_GT(median(bench.cpu_ratios), 1.1);
+}
+
+}  // namespace
+}  // namespace moelora::bench
