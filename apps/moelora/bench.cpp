@@ -20,6 +20,7 @@
 #include "core/suggest.h"
 #include "core/threads.h"
 #include "nn/random_weights.h"
+#include "train/plan.h"
 #include "train/setup.h"
 #include "verbs.h"
 
@@ -79,8 +80,10 @@ Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& ove
   if (own.workload.empty()) prepared.workload_name = std::to_string(own.samples) + " x " + std::to_string(own.tokens);
   if (own.one_task) workload = bench::as_one_task(workload);
   nn::RandomWeights weights(config.train.seed, shape.initializer_range);
+  prepared.config.train.weight_layout =
+      train::choose_weight_layout(config, shape, static_cast<int64_t>(workload.tasks.size()));
   prepared.model.decoder = std::make_unique<nn::Decoder>(shape, weights, train::compute_dtype(config.train.dtype),
-                                                         train::linear_form(config.quantization));
+                                                         train::training_form(config));
   if (config.adapter.method == config::Method::kFull) {
     prepared.model.decoder->make_trainable();
   } else {
@@ -127,6 +130,7 @@ void print_table(const nlohmann::ordered_json& json) {
 bench::Contender other_contender(const BenchTrainFlags& own, const Prepared& prepared,
                                  const std::vector<std::string>& overrides) {
   std::vector<std::string> changed = overrides;
+  changed.push_back("train.weight_layout=" + config::name_of(prepared.config.train.weight_layout));
   changed.insert(changed.end(), own.against.begin(), own.against.end());
   const bench::Workload workload = own.against_one_task ? bench::as_one_task(prepared.workload) : prepared.workload;
   bench::Contender other{.config = bench_config(own, changed), .tasks = workload.tasks, .rows = workload.rows};
@@ -143,9 +147,10 @@ bench::Contender other_contender(const BenchTrainFlags& own, const Prepared& pre
   same.train.recompute = config.train.recompute;
   same.train.tokens_per_batch = config.train.tokens_per_batch;
   if (same != config) {
-    throw Error(ErrorKind::kUsage, {.where = "--against",
-                                    .problem = "only the adapter, train.recompute and train.tokens_per_batch may differ",
-                                    .found = own.against.front()});
+    throw Error(ErrorKind::kUsage,
+                {.where = "--against",
+                 .problem = "only the adapter, train.recompute and train.tokens_per_batch may differ",
+                 .found = own.against.front()});
   }
   return other;
 }
@@ -158,12 +163,14 @@ void run_bench_train(const BenchTrainFlags& own, const std::vector<std::string>&
                                  {"method", config::name_of(config.adapter.method)},
                                  {"dtype", prepared.model.decoder->dtype() == at::kBFloat16 ? "bf16" : "f32"},
                                  {"quantization", config::name_of(config.quantization)},
+                                 {"weight_layout", config::name_of(config.train.weight_layout)},
                                  {"batching", "packed"},
                                  {"batch_size", config.train.batch_size},
                                  {"tokens_per_batch", config.train.tokens_per_batch},
                                  {"threads", at::get_num_threads()}};
   if (own.against.empty() && !own.against_one_task) {
-    json.update(bench::train_bench_json(bench::bench_train(prepared.model, prepared.workload.rows, config, own.options)));
+    json.update(
+        bench::train_bench_json(bench::bench_train(prepared.model, prepared.workload.rows, config, own.options)));
   } else {
     json["against"] = own.against;
     if (own.against_one_task) json["against"].push_back("one task");
@@ -256,8 +263,9 @@ void add_bench_train(CLI::App& bench) {
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
   verb->add_flag("--products", own->options.products, "also time the step's matrix products alone");
-  verb->add_option("--against", own->against,
-                   "KEY=VALUE: also run with this changed, in turns over the same base: what the one costs over the other")
+  verb->add_option(
+          "--against", own->against,
+          "KEY=VALUE: also run with this changed, in turns over the same base: what the one costs over the other")
       ->expected(1)
       ->take_all();
   verb->add_flag("--against-one-task", own->against_one_task, "the same, the other with all samples of one task");

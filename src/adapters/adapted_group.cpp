@@ -87,21 +87,22 @@ variable_list AdaptedGroup::backward(AutogradContext* context, const variable_li
   } else {
     dz = du.mul(p.options_.scale);
   }
-  const at::Tensor dropped = drop(x, p.options_.dropout, sample_keys, positions);
-  gradients[kStack] = kernels::thin_gradient(dz, dropped).to(p.stack_.scalar_type());
-
+  at::Tensor dx;
   if (context->needs_input_grad(kX)) {
-    at::Tensor dx;
     for (size_t i = 0; i < dy.size(); ++i) {
       if (dy[i].defined()) p.members()[i].base->accumulate_input_gradient(dy[i], dx);
     }
-    if (dropped.is_same(x)) {
-      dx.addmm_(dz, p.stack_compute_);
-    } else {
-      dx.add_(drop(at::mm(dz, p.stack_compute_), p.options_.dropout, sample_keys, positions));
-    }
-    gradients[kX] = dx;
   }
+  at::Tensor dropped;
+  if (dx.defined() && p.options_.dropout.p > 0 && sample_keys.defined()) {  // one draw for both
+    dropped = kernels::counter_dropout_backward(x, at::mm(dz, p.stack_compute_), dx, p.options_.dropout, sample_keys,
+                                                positions);
+  } else {
+    dropped = drop(x, p.options_.dropout, sample_keys, positions);
+    if (dx.defined()) dx.addmm_(dz, p.stack_compute_);
+  }
+  gradients[kStack] = kernels::thin_gradient(dz, dropped).to(p.stack_.scalar_type());
+  gradients[kX] = dx;
   return gradients;
 }
 

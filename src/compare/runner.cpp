@@ -86,14 +86,17 @@ class Runner {
   }
 
  private:
-  using Form = std::pair<at::ScalarType, config::Quantization>;
+  using Form = std::pair<at::ScalarType, nn::LinearForm>;
 
   const config::CompareSpec& spec() const { return comparison_.spec; }
 
   /// The hashes of what all runs share; loads the base.
   void look_around() {
-    const config::RunConfig config = config::load_config(spec().config);
+    config::RunConfig config = config::load_config(spec().config);
     const train::BaseFiles files = train::read_base_files(config.model);
+    const data::Dataset dataset = data::load_dataset(config.data, config.tasks);
+    config.train.weight_layout =
+        train::choose_weight_layout(config, files.shape, static_cast<int64_t>(dataset.tasks.size()));
     at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
     load_base(files, config);
     const auto renderer = train::make_renderer(files, config.chat_template);
@@ -102,7 +105,7 @@ class Runner {
                                 .tokenizer = hash_file_hex(text::tokenizer_file(files.dir)),
                                 .special_tokens = renderer->special_tokens_hash(),
                                 .chat_template = renderer->template_hash(),
-                                .data = data::load_dataset(config.data, config.tasks).hash};
+                                .data = dataset.hash};
   }
 
   /// Every configuration is read before the first run, so that a mistake in the last one doesn't cost the others'
@@ -266,12 +269,12 @@ class Runner {
 
   void load_base(const train::BaseFiles& files, const config::RunConfig& config) {
     base_ = {};  // never two at once
-    base_ = train::load_base(files, config);
+    base_ = train::load_base(files, config, train::training_form(config));
     base_form_ = form_of(config);
   }
 
   static Form form_of(const config::RunConfig& config) {
-    return {train::compute_dtype(config.train.dtype), config.quantization};
+    return {train::compute_dtype(config.train.dtype), train::training_form(config)};
   }
 
   void test(const train::RunSetup& setup, Result& result) const {

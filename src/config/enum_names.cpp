@@ -44,6 +44,10 @@ const Names& enum_names(Recompute) {
   static const Names names = {"auto", "none", "mlp", "full"};
   return names;
 }
+const Names& enum_names(WeightLayout) {
+  static const Names names = {"auto", "plain", "packed"};
+  return names;
+}
 const Names& enum_names(Quantization) {
   static const Names names = {"none", "int8", "nf4"};
   return names;

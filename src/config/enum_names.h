@@ -22,6 +22,7 @@ const std::vector<std::string>& enum_names(InitA);
 const std::vector<std::string>& enum_names(Schedule);
 const std::vector<std::string>& enum_names(DType);
 const std::vector<std::string>& enum_names(Recompute);
+const std::vector<std::string>& enum_names(WeightLayout);
 const std::vector<std::string>& enum_names(Quantization);
 const std::vector<std::string>& enum_names(Preset);
 

@@ -36,6 +36,7 @@ enum class InitA { kKaiming, kNormal };
 enum class Schedule { kLinear, kCosine, kConstant };
 enum class DType { kAuto, kFloat32, kBFloat16 };
 enum class Recompute { kAuto, kNone, kMlp, kFull };
+enum class WeightLayout { kAuto, kPlain, kPacked };
 enum class Quantization { kNone, kInt8, kNf4 };
 /// Other defaults than the ones below: `preset_config` has them.
 enum class Preset { kNone, kPaper };
@@ -125,6 +126,7 @@ struct TrainConfig {
   LossNormalisation loss_normalisation = LossNormalisation::kToken;
   double temperature = 1.0;  // tasks are drawn with probability ∝ rows^(1/temperature)
   Recompute recompute = Recompute::kAuto;
+  WeightLayout weight_layout = WeightLayout::kAuto;  // of the frozen base's linears, where they aren't quantised
   DType dtype = DType::kAuto;  // of base weights and activations; auto: bf16 where the CPU has the instructions
   int64_t threads = 0;         // 0: all cores
   uint64_t seed = 42;

@@ -44,9 +44,9 @@ struct CounterDropout : torch::autograd::Function<CounterDropout> {
 
 }  // namespace
 
-at::Tensor counter_dropout_raw(const at::Tensor& x, const DropoutKey& key, const at::Tensor& sample_key,
-                               const at::Tensor& position) {
-  const WorkTimer timer(Work::kElementwise);
+namespace {
+
+void check(const at::Tensor& x, const DropoutKey& key, const at::Tensor& sample_key, const at::Tensor& position) {
   require(x.dim() == 2, "counter_dropout", "x [T, C]", x);
   for (const at::Tensor& name : {sample_key, position}) {
     require(name.dim() == 1 && name.size(0) == x.size(0) && name.scalar_type() == at::kLong && name.device().is_cpu(),
@@ -58,21 +58,57 @@ at::Tensor counter_dropout_raw(const at::Tensor& x, const DropoutKey& key, const
                                      .found = std::to_string(key.p),
                                      .expected = "0 <= p < 1"});
   }
-  if (!has_passes(x)) {  // the mask is made here and moved: the same draws on every device
-    const at::Tensor mask = counter_dropout_raw(at::ones(x.sizes(), at::kFloat), key, sample_key, position);
-    return x.mul(mask.to(x.options()));
-  }
-  const at::Tensor from = x.contiguous(), samples = sample_key.contiguous(), positions = position.contiguous();
-  const at::Tensor y = at::empty_like(from);
+}
+
+/// y = D(x) and, where `dy` is given, dx += D(dy).
+void run(const at::Tensor& x, const at::Tensor& y, const at::Tensor& dy, const at::Tensor& dx, const DropoutKey& key,
+         const at::Tensor& sample_key, const at::Tensor& position) {
+  const at::Tensor samples = sample_key.contiguous(), positions = position.contiguous();
   const DropoutRow draw = draw_of(key);
   const int64_t width = x.size(1);
   with_element(x, [&]<class E>() {
     parallel_rows(x.size(0), 8 * width, [&](int64_t begin, int64_t end) {
-      passes_for<E>().dropout(elements<E>(from) + begin * width, elements<int64_t>(samples) + begin,
-                              elements<int64_t>(positions) + begin, draw, mutable_elements<E>(y) + begin * width,
-                              end - begin, width);
+      const int64_t at = begin * width;
+      passes_for<E>().dropout(elements<E>(x) + at, elements<int64_t>(samples) + begin,
+                              elements<int64_t>(positions) + begin, draw, mutable_elements<E>(y) + at,
+                              dy.defined() ? elements<E>(dy) + at : nullptr,
+                              dy.defined() ? mutable_elements<E>(dx) + at : nullptr, end - begin, width);
     });
   });
+}
+
+}  // namespace
+
+at::Tensor counter_dropout_raw(const at::Tensor& x, const DropoutKey& key, const at::Tensor& sample_key,
+                               const at::Tensor& position) {
+  const WorkTimer timer(Work::kElementwise);
+  check(x, key, sample_key, position);
+  if (!has_passes(x)) {  // the mask is made here and moved: the same draws on every device
+    const at::Tensor mask = counter_dropout_raw(at::ones(x.sizes(), at::kFloat), key, sample_key, position);
+    return x.mul(mask.to(x.options()));
+  }
+  const at::Tensor from = x.contiguous();
+  const at::Tensor y = at::empty_like(from);
+  run(from, y, {}, {}, key, sample_key, position);
+  return y;
+}
+
+at::Tensor counter_dropout_backward(const at::Tensor& x, const at::Tensor& dy, const at::Tensor& dx,
+                                    const DropoutKey& key, const at::Tensor& sample_key, const at::Tensor& position) {
+  const WorkTimer timer(Work::kElementwise);
+  check(x, key, sample_key, position);
+  for (const at::Tensor& other : {dy, dx}) {
+    require(other.sizes() == x.sizes() && other.scalar_type() == x.scalar_type(), "counter_dropout_backward",
+            "dy and dx like x", other);
+  }
+  require(dx.is_contiguous(), "counter_dropout_backward", "dx contiguous", dx);
+  if (!has_passes(x)) {
+    dx.add_(counter_dropout_raw(dy, key, sample_key, position));
+    return counter_dropout_raw(x, key, sample_key, position);
+  }
+  const at::Tensor from = x.contiguous();
+  const at::Tensor y = at::empty_like(from);
+  run(from, y, dy.contiguous(), dx, key, sample_key, position);
   return y;
 }
 

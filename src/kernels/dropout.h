@@ -28,4 +28,9 @@ at::Tensor counter_dropout(const at::Tensor& x, const DropoutKey& key, const at:
 at::Tensor counter_dropout_raw(const at::Tensor& x, const DropoutKey& key, const at::Tensor& sample_key,
                                const at::Tensor& position);
 
+/// What such a Function's backward needs, from one draw: counter_dropout_raw(x), and dx += counter_dropout_raw(dy). dy
+/// and dx [T, C] of x's dtype, dx contiguous.
+at::Tensor counter_dropout_backward(const at::Tensor& x, const at::Tensor& dy, const at::Tensor& dx,
+                                    const DropoutKey& key, const at::Tensor& sample_key, const at::Tensor& position);
+
 }  // namespace moelora::kernels

@@ -85,9 +85,9 @@ struct Passes {
   void (*row_scale_forward)(const E* z, const C* m, E* y, int64_t count);
   void (*row_scale_backward)(const E* dy, const E* z, const C* m, E* dz, C* dm, int64_t count);
 
-  /// sample_key and position [rows].
+  /// y = D(x) and, where dy is given, dx += D(dy). sample_key and position [rows].
   void (*dropout)(const E* x, const int64_t* sample_key, const int64_t* position, const DropoutRow& draw, E* y,
-                  int64_t rows, int64_t width);
+                  const E* dy, E* dx, int64_t rows, int64_t width);
 
   /// One row of logits [classes]: returns its negative log-likelihood and, where `gradient`, overwrites the logits with
   /// weight * d nll / d logit.

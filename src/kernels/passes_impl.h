@@ -235,8 +235,8 @@ MOELORA_INLINE void philox(uint32_t key0, uint32_t key1, Words (&counters)[kBatc
 }
 
 template <class E>
-void dropout(const E* x, const int64_t* sample_key, const int64_t* position, const DropoutRow& draw, E* y, int64_t rows,
-             int64_t width) {
+void dropout(const E* x, const int64_t* sample_key, const int64_t* position, const DropoutRow& draw, E* y, const E* dy,
+             E* dx, int64_t rows, int64_t width) {
   using C = Compute<E>;
   constexpr int kGroup = 64, kBlocks = 16,
                 kBlockLanes = kLanes<uint32_t>;  // dropout.h: word j of block b is column 16 j + b
@@ -278,7 +278,15 @@ void dropout(const E* x, const int64_t* sample_key, const int64_t* position, con
         }
         const Vec<C> v = load_up_to(x + begin + i, end - i);
         store_up_to(y + begin + i, factor == 0 ? Vec<C>{} : v * factor, end - i);
+        if (!dy) continue;
+        const Vec<C> slope = load_up_to(dy + begin + i, end - i);
+        const Vec<C> sum = load_up_to(dx + begin + i, end - i) + (factor == 0 ? Vec<C>{} : slope * factor);
+        store_up_to(dx + begin + i, sum, end - i);
       }
+    }
+    if (dy) {
+      dy += width;
+      dx += width;
     }
   }
 }

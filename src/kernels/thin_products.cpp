@@ -10,7 +10,8 @@
 namespace moelora::kernels {
 namespace {
 
-constexpr int64_t kGrain = 128;  // columns that a thread takes at least
+constexpr int64_t kLeastColumns = 64;  // that a thread takes
+constexpr int64_t kColumnStep = 32;    // of where a thread's columns begin
 
 int64_t padded(int64_t factors) {
   return (factors + 15) / 16 * 16;
@@ -40,8 +41,8 @@ std::vector<uint32_t> pairs_of(const at::Tensor& m, int64_t rows, int64_t factor
 
 /// Runs the pass over all columns in parallel; each thread sums a projection of its own columns, added in their order.
 void run(ThinProducts p, int64_t columns, const at::Tensor* projected) {
-  const int64_t parts = std::clamp<int64_t>(columns / kGrain, 1, at::get_num_threads());
-  const int64_t each = (columns / parts + kGrain - 1) / kGrain * kGrain;
+  const int64_t parts = std::clamp<int64_t>(columns / kLeastColumns, 1, at::get_num_threads());
+  const int64_t each = (columns / parts + kColumnStep - 1) / kColumnStep * kColumnStep;
   const auto size = static_cast<size_t>(projected ? p.rows * p.stride : 0);
   std::vector<std::vector<float>> sums(static_cast<size_t>(parts));
   at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {

@@ -1,6 +1,6 @@
 // How a base model's linear is stored and multiplied: one axis of variety, apart from who adapts it (nn/projection.h).
-// Plain f32/bf16 weights here; int8_linear.h and nf4_linear.h are the forms of fewer bits, and nothing else changes for
-// them.
+// Plain f32/bf16 weights here; packed_linear.h has them in an order that suits products as well; int8_linear.h and
+// nf4_linear.h are the forms of fewer bits, and nothing else changes for them.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -15,6 +15,7 @@
 #include "nn/int8_linear.h"
 #include "nn/layer_linears.h"
 #include "nn/nf4_linear.h"
+#include "nn/packed_linear.h"
 
 namespace moelora::nn {
 namespace {
@@ -54,6 +55,13 @@ class Loader {
     if (form_ == LinearForm::kPlain) {
       const WeightPtr w = weight(name, {shape.out, shape.in});
       return std::make_shared<PlainLinear>(w, shape.bias ? weight(shape.path + ".bias", {shape.out}) : nullptr);
+    }
+    if (form_ == LinearForm::kPacked) {
+      const WeightPtr w = weight(name, {shape.out, shape.in});
+      auto packed = std::make_shared<PackedLinear>(
+          std::make_unique<PlainLinear>(w, shape.bias ? weight(shape.path + ".bias", {shape.out}) : nullptr));
+      source_.forget(stored_name(config_, source_, name));
+      return packed;
     }
     const at::Tensor bias = shape.bias ? weight(shape.path + ".bias", {shape.out})->get() : at::Tensor();
     if (form_ == LinearForm::kNf4) {

@@ -8,6 +8,7 @@ namespace moelora::nn {
 at::Tensor kept_weight(LinearForm form, const std::string& name, const at::Tensor& weight) {
   switch (form) {
     case LinearForm::kPlain:
+    case LinearForm::kPacked:
       break;
     case LinearForm::kInt8:  // products are of whole numbers, scaled in float32
       return Int8Linear(name, weight, {}).float_weight();

@@ -6,6 +6,8 @@ int64_t linear_bytes(LinearForm form, int64_t out, int64_t in, int64_t dtype_byt
   switch (form) {
     case LinearForm::kPlain:
       break;
+    case LinearForm::kPacked:
+      return 3 * out * in * dtype_bytes;
     case LinearForm::kInt8:
       return out * in + 8 * out;  // a scale and a sum of each channel
     case LinearForm::kNf4: {

@@ -1,4 +1,5 @@
-// The forms in which a frozen base keeps its linears. Embeddings, head and norms stay in the compute dtype.
+// The forms in which a base keeps its linears: all but kPlain are of a frozen one. Embeddings, head and norms stay in
+// the compute dtype.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +7,10 @@
 namespace moelora::nn {
 
 enum class LinearForm {
-  kPlain,  // the compute dtype
-  kInt8,   // int8_linear.h: a byte a weight
-  kNf4,    // nf4_linear.h: 4.127 bits a weight
+  kPlain,   // the compute dtype
+  kPacked,  // packed_linear.h: the same, and again in the order that products read, for each direction
+  kInt8,    // int8_linear.h: a byte a weight
+  kNf4,     // nf4_linear.h: 4.127 bits a weight
 };
 
 /// Bytes of a weight [out, in] of linears in that form, where the compute dtype has `dtype_bytes`.

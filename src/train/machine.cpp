@@ -9,13 +9,18 @@
 namespace moelora::train {
 
 nlohmann::json Machine::to_json() const {
-  return {{"dtype", dtype}, {"threads", threads}, {"recompute", recompute}, {"instructions", instructions}};
+  return {{"dtype", dtype},
+          {"threads", threads},
+          {"recompute", recompute},
+          {"weight_layout", weight_layout},
+          {"instructions", instructions}};
 }
 
 Machine this_machine(const config::RunConfig& config) {
   return {.dtype = compute_dtype(config.train.dtype) == at::kFloat ? "float32" : "bfloat16",
           .threads = config.train.threads > 0 ? config.train.threads : usable_cores(),
           .recompute = config::name_of(config.train.recompute),
+          .weight_layout = config::name_of(config.train.weight_layout),
           .instructions = std::string(kernels::cpu_level_name(kernels::cpu_level()))};
 }
 

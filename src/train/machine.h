@@ -1,5 +1,6 @@
 // What decides a run's last bits beside its configuration: dtype, threads, what is recomputed (the order in which a
-// shared gate's gradients are added) and instruction set, as they were resolved on this machine.
+// shared gate's gradients are added), how weights lie (that in which a product is summed) and instruction set, as they
+// were resolved on this machine.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,9 @@ namespace moelora::train {
 struct Machine {
   std::string dtype;  // of base weights and activations: "float32" or "bfloat16"
   int64_t threads = 0;
-  std::string recompute;     // "none", "mlp", "full"
-  std::string instructions;  // kernels::cpu_level_name
+  std::string recompute;      // "none", "mlp", "full"
+  std::string weight_layout;  // "plain", "packed"
+  std::string instructions;   // kernels::cpu_level_name
 
   nlohmann::json to_json() const;
 };

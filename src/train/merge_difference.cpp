@@ -43,7 +43,9 @@ ScoreDifference merged_score(const OpenRun& run, const std::string& task, const 
                              const data::Dataset& dataset, int64_t rows) {
   ScoreDifference difference;
   {
-    adapters::Model model{.decoder = load_base(run.base, run.saved.config).decoder, .adapters = nullptr};
+    adapters::Model model{
+        .decoder = load_base(run.base, run.saved.config, linear_form(run.saved.config.quantization)).decoder,
+        .adapters = nullptr};
     model.adapters = std::make_unique<adapters::AdapterSet>(*model.decoder, run.saved.config.adapter,
                                                             run.saved.task_names(), run.saved.config.train.seed);
     model.adapters->load(run.saved.tensors);
@@ -51,7 +53,8 @@ ScoreDifference merged_score(const OpenRun& run, const std::string& task, const 
   }
   config::RunConfig plain = run.saved.config;
   plain.quantization = config::Quantization::kNone;
-  const adapters::Model merged{.decoder = load_base(read_base_files(dir.string()), plain).decoder, .adapters = nullptr};
+  const adapters::Model merged{
+      .decoder = load_base(read_base_files(dir.string()), plain, nn::LinearForm::kPlain).decoder, .adapters = nullptr};
   difference.written = scored(merged, run, task, dataset, rows).written;
   return difference;
 }

@@ -15,6 +15,7 @@
 #include "nn/int8_linear.h"
 #include "nn/layer_linears.h"
 #include "nn/nf4_linear.h"
+#include "nn/packed_linear.h"
 #include "train/trainer.h"
 
 namespace moelora::train {
@@ -68,6 +69,12 @@ int64_t adapter_parameter_count(const config::AdapterConfig& adapter, const nn::
   return count;
 }
 
+/// Whether what a run keeps in memory is there, with a fifth left free.
+bool fits(const Plan& plan) {
+  const auto usable = static_cast<double>(available_memory_bytes()) * 0.8;
+  return static_cast<double>(plan.weight_bytes + plan.optimizer_bytes + plan.activation_bytes) <= usable;
+}
+
 /// GFLOP/s of a product of the run's own shape with a weight in that form, the best of a few.
 double measure_gflops(const config::RunConfig& config, const nn::ModelConfig& shape, nn::LinearForm form) {
   constexpr int64_t kMostRows = 1024;  // more don't change the rate
@@ -78,6 +85,10 @@ double measure_gflops(const config::RunConfig& config, const nn::ModelConfig& sh
   switch (form) {
     case nn::LinearForm::kPlain:
       linear = std::make_unique<nn::PlainLinear>(std::make_shared<nn::Weight>("plan", w), nullptr);
+      break;
+    case nn::LinearForm::kPacked:
+      linear = std::make_unique<nn::PackedLinear>(
+          std::make_unique<nn::PlainLinear>(std::make_shared<nn::Weight>("plan", w), nullptr));
       break;
     case nn::LinearForm::kInt8:
       linear = std::make_unique<nn::Int8Linear>("plan", w, at::Tensor());
@@ -101,7 +112,7 @@ constexpr double kStepEfficiency = 0.7;
 
 /// Measures, with the threads that are set.
 void estimate_speed(const config::RunConfig& config, const nn::ModelConfig& shape, double supervised, Plan& plan) {
-  const nn::LinearForm form = linear_form(config.quantization);
+  const nn::LinearForm form = training_form(config);
   const double plain = measure_gflops(config, shape, nn::LinearForm::kPlain);
   plan.gflops = form == nn::LinearForm::kPlain ? plain : measure_gflops(config, shape, form);
   const double passes =
@@ -142,7 +153,7 @@ Plan plan_model(const config::RunConfig& config, const nn::ModelConfig& shape, i
   plan.weight_bytes = (plan.base_parameters - linear_parameters(shape)) * bytes;
   for (int64_t layer = 0; layer < shape.layers; ++layer) {
     for (const nn::LinearShape& linear : nn::layer_linears(shape, layer).all()) {
-      plan.weight_bytes += nn::linear_bytes(linear_form(config.quantization), linear.out, linear.in, bytes);
+      plan.weight_bytes += nn::linear_bytes(training_form(config), linear.out, linear.in, bytes);
     }
   }
   plan.optimizer_bytes = plan.trained_parameters * 4 * 4;
@@ -165,15 +176,22 @@ nn::Recompute layer_recompute(config::Recompute recompute) {
 
 config::Recompute choose_recompute(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks) {
   if (config.train.recompute != config::Recompute::kAuto) return config.train.recompute;
-  const auto usable = static_cast<double>(available_memory_bytes()) * 0.8;
   config::RunConfig tried = config;
   for (const config::Recompute candidate : {config::Recompute::kNone, config::Recompute::kMlp}) {
     tried.train.recompute = candidate;
-    const Plan plan = plan_model(tried, shape, tasks);
-    if (static_cast<double>(plan.weight_bytes + plan.optimizer_bytes + plan.activation_bytes) <= usable)
-      return candidate;
+    if (fits(plan_model(tried, shape, tasks))) return candidate;
   }
   return config::Recompute::kFull;
+}
+
+config::WeightLayout choose_weight_layout(const config::RunConfig& config, const nn::ModelConfig& shape,
+                                          int64_t tasks) {
+  if (config.train.weight_layout != config::WeightLayout::kAuto) return config.train.weight_layout;
+  config::RunConfig packed = config;
+  packed.train.weight_layout = config::WeightLayout::kPacked;
+  const bool can =
+      training_form(packed) == nn::LinearForm::kPacked && nn::PackedLinear::takes(compute_dtype(config.train.dtype));
+  return can && fits(plan_model(packed, shape, tasks)) ? config::WeightLayout::kPacked : config::WeightLayout::kPlain;
 }
 
 Plan plan_run(const RunSetup& setup) {

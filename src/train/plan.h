@@ -40,6 +40,10 @@ Plan plan_run(const RunSetup& setup);
 /// this process may still take (a fifth left free); full where none does.
 config::Recompute choose_recompute(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks);
 
+/// train.weight_layout, and instead of `auto` packed where the base's linears can be and what plan_model then counts
+/// fits likewise, with train.recompute as it is; else plain.
+config::WeightLayout choose_weight_layout(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks);
+
 /// As the decoder knows it; `auto`, which only runs that were not prepared have, is none.
 nn::Recompute layer_recompute(config::Recompute recompute);
 

@@ -114,15 +114,21 @@ nn::LinearForm linear_form(config::Quantization quantization) {
   return nn::LinearForm::kPlain;
 }
 
-LoadedBase load_base(const BaseFiles& base, const config::RunConfig& config) {
+nn::LinearForm training_form(const config::RunConfig& config) {
+  const nn::LinearForm form = linear_form(config.quantization);
+  const bool packed = form == nn::LinearForm::kPlain && config.adapter.method != config::Method::kFull &&
+                      config.train.weight_layout == config::WeightLayout::kPacked;
+  return packed ? nn::LinearForm::kPacked : form;
+}
+
+LoadedBase load_base(const BaseFiles& base, const config::RunConfig& config, nn::LinearForm form) {
   const at::ScalarType dtype = compute_dtype(config.train.dtype);
   if (config.random_init) {
     nn::RandomWeights weights(config.train.seed, base.shape.initializer_range, base.shape.unit_offset_norms ? 0 : 1);
     return {std::make_unique<nn::Decoder>(base.shape, weights, dtype), "random:" + std::to_string(config.train.seed)};
   }
   const auto files = io::HfModel::open(base.dir);
-  return {std::make_unique<nn::Decoder>(base.shape, *files, dtype, linear_form(config.quantization)),
-          files->model_hash()};
+  return {std::make_unique<nn::Decoder>(base.shape, *files, dtype, form), files->model_hash()};
 }
 
 nlohmann::json Identity::to_json() const {
@@ -166,8 +172,9 @@ RunSetup prepare_data(config::RunConfig config) {
       data::encode_rows(setup.dataset, data::Split::kDev, *setup.renderer,
                         {.threads = threads, .max_rows_per_task = setup.config.eval.rows}));
   check_setup(setup);
-  setup.config.train.recompute =
-      choose_recompute(setup.config, setup.base.shape, static_cast<int64_t>(setup.dataset.tasks.size()));
+  const auto tasks = static_cast<int64_t>(setup.dataset.tasks.size());
+  setup.config.train.recompute = choose_recompute(setup.config, setup.base.shape, tasks);
+  setup.config.train.weight_layout = choose_weight_layout(setup.config, setup.base.shape, tasks);
 
   setup.identity = {.base = "",
                     .shape = setup.base.shape_hash,
@@ -186,7 +193,8 @@ std::string config_identity(const config::RunConfig& config) {
   identifying.output.clear();
   for (config::DataSource& source : identifying.data.sources) source.path.clear();
   identifying.train.threads = {};
-  identifying.train.recompute = {};  // its last bits are compared apart (train/machine.h)
+  identifying.train.recompute = {};  // their last bits are compared apart (train/machine.h)
+  identifying.train.weight_layout = {};
   identifying.checkpoint = {};
   identifying.train.log_every = {};
   if (!config.adapter.start.empty()) identifying.adapter.start = start_hash(config.adapter.start);
@@ -196,7 +204,7 @@ std::string config_identity(const config::RunConfig& config) {
 void load_model(RunSetup& setup) {
   const int64_t threads = setup.config.train.threads;
   at::set_num_threads(static_cast<int>(threads > 0 ? threads : usable_cores()));
-  attach(setup, load_base(setup.base, setup.config));
+  attach(setup, load_base(setup.base, setup.config, training_form(setup.config)));
 }
 
 void attach(RunSetup& setup, LoadedBase base) {

@@ -39,15 +39,18 @@ std::shared_ptr<data::PromptRenderer> make_renderer(const BaseFiles& base, const
 /// float32 or bfloat16; auto is bfloat16 where the CPU has its instructions.
 at::ScalarType compute_dtype(config::DType dtype);
 
-/// The form that linears of a base are kept in.
+/// The form that linears of a base are kept in where nothing is trained.
 nn::LinearForm linear_form(config::Quantization quantization);
+
+/// And in a training run, whose train.weight_layout is resolved (`auto` is plain).
+nn::LinearForm training_form(const config::RunConfig& config);
 
 /// The base's weights from its files or, with `random_init`, from the seed; and the identity of what was loaded.
 struct LoadedBase {
   std::unique_ptr<nn::Decoder> decoder;
   std::string hash;  // XXH3-128 of the weights, or "random:<seed>"
 };
-LoadedBase load_base(const BaseFiles& base, const config::RunConfig& config);
+LoadedBase load_base(const BaseFiles& base, const config::RunConfig& config, nn::LinearForm form);
 
 /// What a checkpoint must agree with to be resumed.
 struct Identity {

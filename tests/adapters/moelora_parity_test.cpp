@@ -52,8 +52,11 @@ TEST_P(MoeloraParity, LogitsLossGateAndGradientsEqualTheEquation) {
   const Oracle given(family() + "/moelora.safetensors");
   const std::string kind = normalise() == config::GateNormalise::kSumOne ? "sum_one" : "mean_one";
   const Oracle expected(batch_folder() + "/moelora_" + kind + "_expected.safetensors");
-  for (const nn::Recompute recompute : {nn::Recompute::kNone, nn::Recompute::kMlp, nn::Recompute::kFull}) {
-    nn::Decoder decoder = load_decoder(family() + "/f32", at::kFloat);
+  for (const auto& [recompute, form] :
+       {std::pair(nn::Recompute::kNone, nn::LinearForm::kPlain), std::pair(nn::Recompute::kMlp, nn::LinearForm::kPlain),
+        std::pair(nn::Recompute::kFull, nn::LinearForm::kPlain),
+        std::pair(nn::Recompute::kNone, nn::LinearForm::kPacked)}) {
+    nn::Decoder decoder = load_decoder(family() + "/f32", at::kFloat, form);
     AdapterSet adapters(decoder, config(), tasks_, /*seed=*/1);
     std::vector<NamedTensor> values;
     for (const auto& [name, master] : adapters.parameters()) values.emplace_back(name, in_our_layout(given, "", name));

@@ -89,7 +89,8 @@ const std::vector<Case>& cases() {
       {"train: [1]",
        "run.yaml:3:8: wrong type for `train` (found a list; expected a mapping with epochs, max_steps, "
        "batch_size, tokens_per_batch, learning_rate, schedule, warmup_ratio, weight_decay, beta1, beta2, "
-       "epsilon, clip, loss_normalisation, temperature, recompute, dtype, threads, seed, log_every, conflict_every)"},
+       "epsilon, clip, loss_normalisation, temperature, recompute, weight_layout, dtype, threads, seed, log_every, "
+       "conflict_every)"},
       {"random_init: yes", "run.yaml:3:14: wrong type for `random_init` (found `yes`; expected true or false)"},
       {"adapter: {targets: {a: 1}}",
        "run.yaml:3:20: wrong type for `adapter.targets` (found a mapping; expected a list of text)"},

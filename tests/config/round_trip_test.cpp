@@ -109,6 +109,7 @@ RunConfig drawn(uint64_t seed) {
                   .loss_normalisation = draw.choice<LossNormalisation>(),
                   .temperature = draw.positive(),
                   .recompute = draw.choice<Recompute>(),
+                  .weight_layout = draw.choice<WeightLayout>(),
                   .dtype = draw.choice<DType>(),
                   .threads = static_cast<int64_t>(draw.below(4000)),
                   .seed = draw.flag() ? ~uint64_t{0} - draw.below(9) : draw.below(100),

@@ -42,7 +42,8 @@ void run(const std::string& dir, const std::string& out, const std::string& dtyp
   const io::PeftAdapter peft = io::read_peft_adapter(dir + "/adapter");
   // read_peft_adapter bakes alpha / r into B: alpha = r here.
   config.adapter = {.method = config::Method::kLora, .rank = peft.r, .alpha = static_cast<double>(peft.r)};
-  adapters::Model model{train::load_base(train::read_base_files(dir + "/base"), config).decoder, nullptr};
+  adapters::Model model{
+      train::load_base(train::read_base_files(dir + "/base"), config, train::training_form(config)).decoder, nullptr};
   model.adapters = std::make_unique<adapters::AdapterSet>(
       *model.decoder, config.adapter, std::vector<std::string>{"0", "1", "2", "3", "4", "5", "6", "7"}, 1);
   std::vector<adapters::NamedTensor> values;

@@ -61,6 +61,26 @@ TEST_P(DropoutTest, GradientAppliesTheSameMask) {
       {random_tensor({3, 70}, 1)});
 }
 
+TEST_P(DropoutTest, OneDrawServesBothSidesOfABackward) {
+  const DropoutKey key{.p = 0.4, .seed = 3, .module = 2};
+  for (const at::ScalarType type : {at::kDouble, at::kFloat, at::kBFloat16}) {
+    for (const int64_t width : {1, 63, 300}) {
+      const at::Tensor x = random_tensor({3, width}, 1).to(type), dy = random_tensor({3, width}, 2).to(type);
+      const at::Tensor dx = random_tensor({3, width}, 3).to(type), samples = numbers({4, 4, 9});
+      const at::Tensor positions = numbers({0, 1, 0});
+      const at::Tensor expected =
+          dx.to(at::kDouble).add(counter_dropout_raw(dy.to(at::kDouble), key, samples, positions));
+      const at::Tensor y = counter_dropout_backward(x, dy, dx, key, samples, positions);
+      EXPECT_TRUE(y.equal(counter_dropout_raw(x, key, samples, positions)));
+      EXPECT_LT(max_difference(dx.to(at::kDouble), expected),
+                type == at::kBFloat16 ? 0.02 : (type == at::kFloat ? 1e-6 : 1e-7));
+    }
+  }
+  EXPECT_THROW(counter_dropout_backward(random_tensor({2, 4}, 1), random_tensor({2, 3}, 1), random_tensor({2, 4}, 1),
+                                        key, numbers({1, 2}), numbers({0, 0})),
+               Error);
+}
+
 TEST_P(DropoutTest, PackingDoesNotChangeARow) {
   const DropoutKey key{.p = 0.5, .seed = 3, .module = 2};
   const at::Tensor x = random_tensor({3, 33}, 1);

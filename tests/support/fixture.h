@@ -57,9 +57,10 @@ struct FixtureBatch {
   }
 };
 
-inline nn::Decoder load_decoder(const std::string& folder, at::ScalarType dtype) {
+inline nn::Decoder load_decoder(const std::string& folder, at::ScalarType dtype,
+                                nn::LinearForm form = nn::LinearForm::kPlain) {
   const auto model = io::HfModel::open(fixtures_dir() + "/" + folder);
-  return nn::Decoder(nn::parse_model_config(model->config(), folder + "/config.json"), *model, dtype);
+  return nn::Decoder(nn::parse_model_config(model->config(), folder + "/config.json"), *model, dtype, form);
 }
 
 /// ‖a - b‖ / ‖b‖.

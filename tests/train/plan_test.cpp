@@ -79,6 +79,37 @@ TEST(ChooseRecompute, TakesTheFirstThatFits) {
   EXPECT_EQ(choose_recompute(config, decoder.config(), 1), config::Recompute::kMlp);
 }
 
+TEST(ChooseWeightLayout, PacksAFrozenPlainBaseWhereItFits) {
+  nn::Decoder decoder = moelora::testing::load_decoder("qwen3/f32", at::kFloat);
+  config::RunConfig config;
+  config.train.dtype = config::DType::kFloat32;
+  config.train.tokens_per_batch = 64;
+  const auto chosen = [&] { return choose_weight_layout(config, decoder.config(), 1); };
+  EXPECT_EQ(chosen(), config::WeightLayout::kPacked);
+  config.train.tokens_per_batch = 1'000'000'000;  // no machine keeps as many rows
+  EXPECT_EQ(chosen(), config::WeightLayout::kPlain);
+  config.train.tokens_per_batch = 64;
+  config.quantization = config::Quantization::kNf4;
+  EXPECT_EQ(chosen(), config::WeightLayout::kPlain);
+  config.quantization = config::Quantization::kNone;
+  config.adapter.method = config::Method::kFull;
+  EXPECT_EQ(chosen(), config::WeightLayout::kPlain);
+}
+
+TEST(PlanModel, CountsThreeCopiesOfPackedLinears) {
+  nn::Decoder decoder = moelora::testing::load_decoder("qwen3/f32", at::kFloat);
+  config::RunConfig config;
+  config.train.dtype = config::DType::kFloat32;
+  int64_t linears = 0;
+  decoder.for_each_projection([&](std::unique_ptr<nn::Projection>& projection) {
+    for (const nn::Member& member : projection->members()) linears += member.base->dense_weight().numel();
+  });
+  config.train.weight_layout = config::WeightLayout::kPlain;
+  const int64_t plain = plan_model(config, decoder.config(), 1).weight_bytes;
+  config.train.weight_layout = config::WeightLayout::kPacked;
+  EXPECT_EQ(plan_model(config, decoder.config(), 1).weight_bytes - plain, 2 * 4 * linears);
+}
+
 TEST(PlanModel, CountsWhatEachRecomputationKeeps) {
   nn::Decoder decoder = moelora::testing::load_decoder("qwen3/f32", at::kFloat);
   config::RunConfig config;

@@ -24,7 +24,8 @@ void write_logits(const std::string& run, const std::string& base, const std::st
   const at::NoGradGuard no_grad;
   SavedAdapter saved = load_adapter(run + "/adapter");
   saved.config.train.dtype = config::from_name<config::DType>(dtype).value();
-  adapters::Model model{load_base(read_base_files(base), saved.config).decoder, nullptr};
+  adapters::Model model{load_base(read_base_files(base), saved.config, linear_form(saved.config.quantization)).decoder,
+                        nullptr};
   if (!task.empty()) {
     model.adapters = std::make_unique<adapters::AdapterSet>(*model.decoder, saved.config.adapter, saved.task_names(),
                                                             saved.config.train.seed);
