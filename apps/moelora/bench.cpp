@@ -105,7 +105,10 @@ class SharedWeights : public nn::WeightSource {
     if (!weight.defined()) weight = source_.load(name, shape, dtype);
     return weight;
   }
-  void forget(const std::string& name) override { loaded_.erase(name); }
+  void forget(const std::string& name) override {
+    const auto weight = loaded_.find(name);
+    if (weight != loaded_.end() && weight->second.use_count() == 1) loaded_.erase(weight);  // nobody computes with it
+  }
 
  private:
   nn::WeightSource& source_;
@@ -200,7 +203,7 @@ void run_bench_generate(const BenchGenerateFlags& own, const std::vector<std::st
   nn::RandomWeights weights(config.train.seed, shape.initializer_range);
   SharedWeights shared(weights);
   const auto decoder = [&] {
-    return std::make_unique<nn::Decoder>(shape, shared, dtype, train::linear_form(config.quantization));
+    return std::make_unique<nn::Decoder>(shape, shared, dtype, train::reading_form(config, shape));
   };
   const adapters::Model base{.decoder = decoder(), .adapters = nullptr};
   adapters::Model adapted{.decoder = decoder(), .adapters = nullptr};

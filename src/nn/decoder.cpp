@@ -56,10 +56,11 @@ class Loader {
       const WeightPtr w = weight(name, {shape.out, shape.in});
       return std::make_shared<PlainLinear>(w, shape.bias ? weight(shape.path + ".bias", {shape.out}) : nullptr);
     }
-    if (form_ == LinearForm::kPacked) {
+    if (form_ == LinearForm::kPacked || form_ == LinearForm::kPackedForward) {
       const WeightPtr w = weight(name, {shape.out, shape.in});
       auto packed = std::make_shared<PackedLinear>(
-          std::make_unique<PlainLinear>(w, shape.bias ? weight(shape.path + ".bias", {shape.out}) : nullptr));
+          std::make_unique<PlainLinear>(w, shape.bias ? weight(shape.path + ".bias", {shape.out}) : nullptr),
+          form_ == LinearForm::kPacked ? PackedLinear::Directions::kBoth : PackedLinear::Directions::kForward);
       source_.forget(stored_name(config_, source_, name));
       return packed;
     }

@@ -9,6 +9,7 @@ at::Tensor kept_weight(LinearForm form, const std::string& name, const at::Tenso
   switch (form) {
     case LinearForm::kPlain:
     case LinearForm::kPacked:
+    case LinearForm::kPackedForward:
       break;
     case LinearForm::kInt8:  // products are of whole numbers, scaled in float32
       return Int8Linear(name, weight, {}).float_weight();

@@ -8,6 +8,8 @@ int64_t linear_bytes(LinearForm form, int64_t out, int64_t in, int64_t dtype_byt
       break;
     case LinearForm::kPacked:
       return 3 * out * in * dtype_bytes;
+    case LinearForm::kPackedForward:
+      return 2 * out * in * dtype_bytes;
     case LinearForm::kInt8:
       return out * in + 8 * out;  // a scale and a sum of each channel
     case LinearForm::kNf4: {

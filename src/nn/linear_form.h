@@ -7,10 +7,11 @@
 namespace moelora::nn {
 
 enum class LinearForm {
-  kPlain,   // the compute dtype
-  kPacked,  // packed_linear.h: the same, and again in the order that products read, for each direction
-  kInt8,    // int8_linear.h: a byte a weight
-  kNf4,     // nf4_linear.h: 4.127 bits a weight
+  kPlain,          // the compute dtype
+  kPacked,         // packed_linear.h: the same, and again in the order that products read, for each direction
+  kPackedForward,  // the same for forward alone
+  kInt8,           // int8_linear.h: a byte a weight
+  kNf4,            // nf4_linear.h: 4.127 bits a weight
 };
 
 /// Bytes of a weight [out, in] of linears in that form, where the compute dtype has `dtype_bytes`.

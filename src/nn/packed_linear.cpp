@@ -50,10 +50,10 @@ bool PackedLinear::takes(at::ScalarType dtype) {
   return at::hasMKLDNN() && (dtype == at::kFloat || (dtype == at::kBFloat16 && cpu_features().has_bf16()));
 }
 
-PackedLinear::PackedLinear(std::unique_ptr<const PlainLinear> plain)
-    : plain_(std::move(plain)),
-      forward_(reordered(plain_->dense_weight())),
-      backward_(reordered(plain_->dense_weight().t().contiguous())) {}
+PackedLinear::PackedLinear(std::unique_ptr<const PlainLinear> plain, Directions directions)
+    : plain_(std::move(plain)), forward_(reordered(plain_->dense_weight())) {
+  if (directions == Directions::kBoth) backward_ = reordered(plain_->dense_weight().t().contiguous());
+}
 
 at::Tensor PackedLinear::forward(const at::Tensor& x) const {
   if (x.size(0) == 0 || kernels::takes_few_rows(x, plain_->dense_weight())) return plain_->forward(x);
@@ -62,7 +62,7 @@ at::Tensor PackedLinear::forward(const at::Tensor& x) const {
 }
 
 void PackedLinear::accumulate_input_gradient(const at::Tensor& dy, at::Tensor& dx) const {
-  if (dy.size(0) == 0) return plain_->accumulate_input_gradient(dy, dx);
+  if (dy.size(0) == 0 || !backward_.defined()) return plain_->accumulate_input_gradient(dy, dx);
   const WorkTimer timer(Work::kMatrix);
   dx = dx.defined() ? product_and(dx, dy, backward_) : product(dy, backward_, {});
 }

@@ -1,6 +1,6 @@
 // A frozen plain linear that also keeps its weight in the order in which the processor's products read it (oneDNN's
 // blocked layout), once for each direction: forward and input gradient then start at once, where a plain weight is
-// reordered in every product. Two more copies of the weight for that.
+// reordered in every product. A further copy of the weight for each. A row's result doesn't depend on the others.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,10 @@ class PackedLinear : public BaseLinear {
   /// Whether weights of that dtype can be packed here: float32, and bfloat16 where the processor multiplies it.
   static bool takes(at::ScalarType dtype);
 
-  /// `plain` is frozen, of a dtype that takes() holds for.
-  explicit PackedLinear(std::unique_ptr<const PlainLinear> plain);
+  enum class Directions { kBoth, kForward };
+
+  /// `plain` is frozen, of a dtype that takes() holds for. A direction that isn't packed is computed as `plain` does.
+  PackedLinear(std::unique_ptr<const PlainLinear> plain, Directions directions);
 
   int64_t in_features() const override { return plain_->in_features(); }
   int64_t out_features() const override { return plain_->out_features(); }
@@ -29,7 +31,7 @@ class PackedLinear : public BaseLinear {
  private:
   std::unique_ptr<const PlainLinear> plain_;
   at::Tensor forward_;   // W as oneDNN's product of x takes it: opaque
-  at::Tensor backward_;  // W^T likewise, for dy
+  at::Tensor backward_;  // W^T likewise, for dy; undefined where it isn't packed
 };
 
 }  // namespace moelora::nn

@@ -16,6 +16,7 @@
 #include "nn/absent_weights.h"
 #include "text/assets.h"
 #include "train/machine.h"
+#include "train/plan.h"
 
 namespace moelora::train {
 namespace {
@@ -145,7 +146,7 @@ OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options
   }
   at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
   LoadedBase base = options.without_weights ? describe_base(open.base)
-                                            : load_base(open.base, config, linear_form(config.quantization));
+                                            : load_base(open.base, config, reading_form(config, open.base.shape));
   open.base_hash = base.hash;
   if (!open.saved.base_hash.empty() && !options.other_base)
     require_same("base model (by the hash of its weights)", base.hash, open.saved.base_hash, open.base.dir,

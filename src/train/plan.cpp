@@ -87,8 +87,10 @@ double measure_gflops(const config::RunConfig& config, const nn::ModelConfig& sh
       linear = std::make_unique<nn::PlainLinear>(std::make_shared<nn::Weight>("plan", w), nullptr);
       break;
     case nn::LinearForm::kPacked:
+    case nn::LinearForm::kPackedForward:
       linear = std::make_unique<nn::PackedLinear>(
-          std::make_unique<nn::PlainLinear>(std::make_shared<nn::Weight>("plan", w), nullptr));
+          std::make_unique<nn::PlainLinear>(std::make_shared<nn::Weight>("plan", w), nullptr),
+          nn::PackedLinear::Directions::kForward);
       break;
     case nn::LinearForm::kInt8:
       linear = std::make_unique<nn::Int8Linear>("plan", w, at::Tensor());
@@ -182,6 +184,16 @@ config::Recompute choose_recompute(const config::RunConfig& config, const nn::Mo
     if (fits(plan_model(tried, shape, tasks))) return candidate;
   }
   return config::Recompute::kFull;
+}
+
+nn::LinearForm reading_form(const config::RunConfig& config, const nn::ModelConfig& shape) {
+  const nn::LinearForm form = linear_form(config.quantization);
+  if (form != nn::LinearForm::kPlain || !nn::PackedLinear::takes(compute_dtype(config.train.dtype))) return form;
+  const int64_t dtype_bytes = compute_dtype(config.train.dtype) == at::kFloat ? 4 : 2;
+  int64_t bytes = (base_parameter_count(shape) - linear_parameters(shape)) * dtype_bytes;
+  for (const nn::LinearShape& linear : linears(shape))
+    bytes += nn::linear_bytes(nn::LinearForm::kPackedForward, linear.out, linear.in, dtype_bytes);
+  return 2 * bytes <= available_memory_bytes() ? nn::LinearForm::kPackedForward : form;
 }
 
 config::WeightLayout choose_weight_layout(const config::RunConfig& config, const nn::ModelConfig& shape,

@@ -44,6 +44,10 @@ config::Recompute choose_recompute(const config::RunConfig& config, const nn::Mo
 /// fits likewise, with train.recompute as it is; else plain.
 config::WeightLayout choose_weight_layout(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks);
 
+/// The form of a base that is evaluated and generated with: a plain one is packed for forward where that takes at most
+/// half of the memory there is, and the rest is caches'.
+nn::LinearForm reading_form(const config::RunConfig& config, const nn::ModelConfig& shape);
+
 /// As the decoder knows it; `auto`, which only runs that were not prepared have, is none.
 nn::Recompute layer_recompute(config::Recompute recompute);
 

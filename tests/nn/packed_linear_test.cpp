@@ -47,7 +47,7 @@ TEST_P(PackedForm, BothDirectionsEqualFloat64) {
   for (const Shape& shape : {Shape{300, 64, 96}, {33, 7, 5}, {17, 1, 3}, {1, 40, 24}, {9, 130, 1}, {1025, 31, 257}}) {
     const at::Tensor weight = draw(shape.out, shape.in), x = draw(shape.rows, shape.in);
     const at::Tensor bias = biased() ? draw(1, shape.out)[0] : at::Tensor();
-    const PackedLinear linear(plain(weight, bias));
+    const PackedLinear linear(plain(weight, bias), PackedLinear::Directions::kBoth);
     at::Tensor expected = at::mm(x.to(at::kDouble), weight.to(at::kDouble).t());
     if (biased()) expected = expected.add(bias.to(at::kDouble));
     const std::string named =
@@ -70,7 +70,7 @@ TEST_P(PackedForm, BothDirectionsEqualFloat64) {
 TEST_P(PackedForm, RowsOfAWiderTensorAndNoRowsAtAll) {
   const at::NoGradGuard no_grad;
   const at::Tensor weight = draw(24, 40);
-  const PackedLinear linear(plain(weight, biased() ? draw(1, 24)[0] : at::Tensor()));
+  const PackedLinear linear(plain(weight, biased() ? draw(1, 24)[0] : at::Tensor()), PackedLinear::Directions::kBoth);
   const at::Tensor wide = draw(50, 100);
   const at::Tensor x = wide.narrow(1, 30, 40);
   EXPECT_TRUE(linear.forward(x).equal(linear.forward(x.contiguous())));
@@ -78,6 +78,25 @@ TEST_P(PackedForm, RowsOfAWiderTensorAndNoRowsAtAll) {
   at::Tensor dx;
   linear.accumulate_input_gradient(draw(0, 24), dx);
   EXPECT_EQ(dx.sizes(), (std::vector<int64_t>{0, 40}));
+}
+
+TEST_P(PackedForm, ARowDoesNotDependOnHowManyThereAre) {
+  const at::NoGradGuard no_grad;
+  const PackedLinear linear(plain(draw(96, 130), {}), PackedLinear::Directions::kForward);
+  const at::Tensor x = draw(300, 130), all = linear.forward(x);
+  for (const int64_t rows : {9, 10, 31, 64, 257}) {  // fewer are streamed (kernels/few_rows.h)
+    EXPECT_TRUE(linear.forward(x.narrow(0, 0, rows)).equal(all.narrow(0, 0, rows))) << rows;
+  }
+}
+
+TEST_P(PackedForm, ADirectionThatIsNotPackedIsThePlainOne) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor weight = draw(24, 40), dy = draw(50, 24);
+  const PackedLinear linear(plain(weight, {}), PackedLinear::Directions::kForward);
+  at::Tensor dx, expected;
+  linear.accumulate_input_gradient(dy, dx);
+  plain(weight, {})->accumulate_input_gradient(dy, expected);
+  EXPECT_TRUE(dx.equal(expected));
 }
 
 INSTANTIATE_TEST_SUITE_P(, PackedForm,
