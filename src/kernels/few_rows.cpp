@@ -8,12 +8,13 @@
 namespace moelora::kernels {
 namespace {
 
-constexpr int64_t kGrain = 64;  // outputs that a thread takes at least
+constexpr int64_t kGrain = 8192;  // weights that a thread takes at least
 
-/// run(first weight row or column, how many) for a thread's share of `out`.
+/// run(first weight row or column, how many) for a thread's share of `out`, each of `in` weights.
 template <class Run>
-void share(int64_t out, const Run& run) {
-  at::parallel_for(0, out, kGrain, [&](int64_t begin, int64_t end) { run(begin, end - begin); });
+void share(int64_t out, int64_t in, const Run& run) {
+  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, in));
+  at::parallel_for(0, out, grain, [&](int64_t begin, int64_t end) { run(begin, end - begin); });
 }
 
 }  // namespace
@@ -30,7 +31,7 @@ at::Tensor few_rows_linear(const at::Tensor& x, const at::Tensor& w, const at::T
           bias);
   const at::Tensor y = at::empty({x.size(0), w.size(0)}, x.options());
   with_element(x, [&]<class E>() {
-    share(w.size(0), [&](int64_t begin, int64_t outs) {
+    share(w.size(0), w.size(1), [&](int64_t begin, int64_t outs) {
       passes_for<E>().few_rows(elements<E>(x), x.stride(0), x.size(0), elements<E>(w) + begin * w.stride(0),
                                w.stride(0), x.size(1), bias.defined() ? elements<E>(bias) + begin : nullptr,
                                mutable_elements<E>(y) + begin, y.stride(0), outs);
@@ -48,7 +49,7 @@ void few_rows_add(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y)
               y.scalar_type() == x.scalar_type(),
           "few_rows_add", "y [T, out]", y);
   with_element(x, [&]<class E>() {
-    share(w.size(1), [&](int64_t begin, int64_t outs) {
+    share(w.size(1), w.size(0), [&](int64_t begin, int64_t outs) {
       passes_for<E>().few_rows_add(elements<E>(x), x.stride(0), x.size(0), elements<E>(w) + begin, w.stride(0),
                                    x.size(1), mutable_elements<E>(y) + begin, y.stride(0), outs);
     });

@@ -89,7 +89,7 @@ void few_rows_block(const E* x, int64_t x_stride, const E* w, int64_t w_stride, 
 template <class E, int kRows>
 void few_rows_of(const E* x, int64_t x_stride, const E* w, int64_t w_stride, int64_t in, const E* bias, E* y,
                  int64_t y_stride, int64_t outs) {
-  constexpr int kOuts = kVectorBytes == 64 ? (kRows <= 4 ? 4 : 2) : (kRows <= 2 ? 4 : 1);  // sums stay in registers
+  constexpr int kOuts = kVectorBytes == 64 ? (kRows <= 4 ? 4 : 3) : (kRows <= 2 ? 4 : 1);  // sums stay in registers
   int64_t o = 0;
   for (; o + kOuts <= outs; o += kOuts) {
     few_rows_block<E, kRows, kOuts>(x, x_stride, w + o * w_stride, w_stride, in, bias ? bias + o : nullptr, y + o,
