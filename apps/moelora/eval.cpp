@@ -17,6 +17,7 @@
 #include "eval/evaluator.h"
 #include "train/open_run.h"
 #include "train/progress.h"
+#include "train/snapshots.h"
 #include "verbs.h"
 
 namespace moelora::app {
@@ -142,7 +143,7 @@ void run_eval(const EvalFlags& own, const GlobalFlags& flags) {
   report.score_name = own.without_adapter ? "base" : "score";
   report.facts.emplace_back("base", config.model);
   report.facts.emplace_back("quantization", config::name_of(config.quantization));
-  report.facts.emplace_back("adapter step", std::to_string(run.saved.step));
+  report.facts.emplace_back("adapter step", train::steps_text(run.saved.task_names(), run.saved.task_steps()));
   eval::write_report(report, dir, {.show_text = own.show_text});
   if (own.json) {
     std::cout << eval::report_json(report).dump(2) << "\n";

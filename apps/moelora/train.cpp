@@ -8,6 +8,7 @@
 #include "data/training_stream.h"
 #include "dev_scores.h"
 #include "train/progress.h"
+#include "train/snapshots.h"
 #include "train/trainer.h"
 #include "verbs.h"
 
@@ -47,8 +48,11 @@ void run_train(const TrainFlags& train_flags, const std::vector<std::string>& ov
               result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0,
               result.stopped_early ? " (stopped early)" : "");
   if (result.best_value) {
-    std::printf("best: step %lld, %s %.4f\n", static_cast<long long>(result.best_step), setup.config.eval.best.c_str(),
-                *result.best_value);
+    const bool per_task = !result.task_steps.empty();
+    const std::string step =
+        per_task ? train::steps_text(setup.dataset.task_names(), result.task_steps) : std::to_string(result.best_step);
+    std::printf("best: step %s, %s %.4f\n", step.c_str(),
+                per_task ? config::kBestOfMean : setup.config.eval.best.c_str(), *result.best_value);
   }
   std::printf("result: %s\n", result.artefact.c_str());
 }

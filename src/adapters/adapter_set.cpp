@@ -6,6 +6,7 @@
 #include <map>
 
 #include "adapters/given_weights.h"
+#include "adapters/snapshot_weights.h"
 #include "adapters/targets.h"
 #include "adapters/token_gate.h"
 #include "config/method.h"
@@ -14,8 +15,7 @@
 
 namespace moelora::adapters {
 
-AdapterSet::AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config, std::vector<std::string> tasks,
-                       uint64_t seed)
+AdapterSet::AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config, TaskList tasks, uint64_t seed)
     : config_(config), tasks_(std::move(tasks)), seed_(seed) {
   if (config::mixes_experts(config.method)) {
     if (config.experts < 1 || config.rank % config.experts != 0) {
@@ -50,12 +50,14 @@ AdapterSet::AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config
 }
 
 int64_t AdapterSet::columns() const {
-  return config::is_made_of_runs(config_.method) ? config_.rank * static_cast<int64_t>(tasks_.size()) : config_.rank;
+  if (config::is_made_of_runs(config_.method)) return config_.rank * tasks_.group_count();
+  return config_.rank * tasks_.snapshot_count();
 }
 
 /// The method, in one place: who weighs the experts of a linear.
 std::shared_ptr<const Mixer> AdapterSet::make_mixer(const nn::Member& linear) {
   if (shared_mixer_) return shared_mixer_;
+  if (!tasks_.snapshots.empty()) return make_snapshot_weights(linear.path);
   using config::Method;
   switch (config_.method) {
     case Method::kLora:
@@ -65,10 +67,8 @@ std::shared_ptr<const Mixer> AdapterSet::make_mixer(const nn::Member& linear) {
       return shared_mixer_ = std::make_shared<UniformMixer>(config_.rank, config_.experts);
     case Method::kLoraPerTask:
     case Method::kLoraHub:
-    case Method::kTaskArithmetic: {
-      const int64_t tasks = static_cast<int64_t>(tasks_.size());
-      return shared_mixer_ = std::make_shared<GivenWeights>(tasks, /*experts=*/tasks, columns());
-    }
+    case Method::kTaskArithmetic:
+      return shared_mixer_ = std::make_shared<GivenWeights>(tasks_.size(), tasks_.group_count(), columns());
     case Method::kMolora:
       return std::make_shared<TokenGate>(gate_options(linear.path + ".gate"), linear.base->in_features());
     case Method::kMoelora:
@@ -90,8 +90,7 @@ GateOptions AdapterSet::gate_options(std::string name) const {
 
 std::shared_ptr<const Mixer> AdapterSet::make_task_gate(const std::string& path) {
   if (!embedding_) {
-    embedding_ =
-        std::make_shared<TaskEmbedding>(static_cast<int64_t>(tasks_.size()), config_.gate.embedding_size, seed_);
+    embedding_ = std::make_shared<TaskEmbedding>(tasks_, config_.gate.embedding_size, seed_);
   }
   const bool shared = config_.gate.scope == config::GateScope::kShared;
   auto gate = std::make_shared<TaskGate>(gate_options(shared ? "gate" : path + ".gate"), embedding_);
@@ -100,29 +99,40 @@ std::shared_ptr<const Mixer> AdapterSet::make_task_gate(const std::string& path)
   return shared_mixer_ = std::make_shared<SharedGate>(gate);
 }
 
+std::shared_ptr<const Mixer> AdapterSet::make_snapshot_weights(const std::string& path) {
+  const bool shared = !config::has_gate_per_layer(config_);
+  auto weights = std::make_shared<SnapshotWeights>(
+      SnapshotOptions{.name = shared ? "expert_weights" : path + ".expert_weights",
+                      .rank = config_.rank,
+                      .experts = config::mixes_experts(config_.method) ? config_.experts : 1,
+                      .snapshots = tasks_.snapshots});
+  if (shared) shared_mixer_ = weights;
+  return weights;
+}
+
 int64_t AdapterSet::task_index(const std::string& name) const {
-  const auto task = std::ranges::find(tasks_, name);
-  if (task == tasks_.end()) {
+  const auto task = std::ranges::find(tasks_.names, name);
+  if (task == tasks_.names.end()) {
     throw Error(ErrorKind::kUsage, {.where = "task",
                                     .problem = "unknown task",
                                     .found = name,
-                                    .expected = "one of " + list_names(tasks_),
-                                    .hint = did_you_mean(name, tasks_)});
+                                    .expected = "one of " + list_names(tasks_.names),
+                                    .hint = did_you_mean(name, tasks_.names)});
   }
-  return task - tasks_.begin();
+  return task - tasks_.names.begin();
 }
 
 std::unique_ptr<TaskRows> AdapterSet::rows(const PackedTasks& packed) const {
   for (const int64_t task : packed.tasks) {
-    if (task < 0 || task >= static_cast<int64_t>(tasks_.size())) {
+    if (task < 0 || task >= tasks_.size()) {
       throw Error(ErrorKind::kInternal,
                   {.where = "packed batch", .problem = "task index out of range", .found = std::to_string(task)});
     }
     if (merged_task_ >= 0 && task != merged_task_) {
       throw Error(ErrorKind::kUsage, {.where = "task",
                                       .problem = "another task is merged into the weights",
-                                      .found = tasks_[task],
-                                      .expected = tasks_[merged_task_],
+                                      .found = tasks_.names[task],
+                                      .expected = tasks_.names[merged_task_],
                                       .hint = "restore() the weights first"});
     }
   }
@@ -197,7 +207,7 @@ std::vector<CollapsedLinear> AdapterSet::collapse(int64_t task) const {
 }
 
 void AdapterSet::merge(int64_t task) {
-  if (task < 0 || task >= static_cast<int64_t>(tasks_.size())) {
+  if (task < 0 || task >= tasks_.size()) {
     throw Error(ErrorKind::kInternal,
                 {.where = "merge", .problem = "task index out of range", .found = std::to_string(task)});
   }
@@ -212,11 +222,11 @@ void AdapterSet::restore() {
 }
 
 std::vector<GateTable> AdapterSet::gates() const {
-  if (shared_mixer_) return {gate_table("shared", *shared_mixer_, tasks_.size())};
+  if (shared_mixer_) return {gate_table("shared", *shared_mixer_, tasks_.names.size())};
   std::vector<GateTable> gates;
   for (const AdaptedProjection* projection : projections_) {
     for (const MemberAdapter& adapter : projection->adapters())
-      gates.push_back(gate_table(adapter.path, *adapter.mixer, tasks_.size()));
+      gates.push_back(gate_table(adapter.path, *adapter.mixer, tasks_.names.size()));
   }
   return gates;
 }

@@ -7,12 +7,14 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "adapters/adapted_projection.h"
 #include "adapters/collapse.h"
 #include "adapters/gate_table.h"
 #include "adapters/mixer.h"
+#include "adapters/task_list.h"
 #include "config/run_config.h"
 #include "nn/decoder.h"
 
@@ -26,10 +28,13 @@ class AdapterSet {
   /// Wraps the decoder's projections that config.targets names; the decoder must outlive the set and be frozen. `seed`
   /// decides initial values and dropout. Throws Error (kConfig) where a target matches nothing or experts don't divide
   /// rank.
-  AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config, std::vector<std::string> tasks, uint64_t seed);
+  AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config, TaskList tasks, uint64_t seed);
+  /// Of tasks that are neither grouped nor at steps of their own.
+  AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config, std::vector<std::string> tasks, uint64_t seed)
+      : AdapterSet(decoder, config, TaskList{.names = std::move(tasks)}, seed) {}
 
   const config::AdapterConfig& config() const { return config_; }
-  const std::vector<std::string>& tasks() const { return tasks_; }
+  const std::vector<std::string>& tasks() const { return tasks_.names; }
 
   /// Index of a task by name. Throws Error (kUsage) listing the known ones and the nearest; never a default.
   int64_t task_index(const std::string& name) const;
@@ -66,13 +71,14 @@ class AdapterSet {
   void detach(nn::Decoder& decoder);
 
  private:
-  int64_t columns() const;  // R: the rank, or that of all tasks' adapters side by side
+  int64_t columns() const;  // R: the rank, or that of all adapters that stand side by side
   std::shared_ptr<const Mixer> make_mixer(const nn::Member& linear);
   std::shared_ptr<const Mixer> make_task_gate(const std::string& path);
+  std::shared_ptr<const Mixer> make_snapshot_weights(const std::string& path);
   GateOptions gate_options(std::string name) const;
 
   config::AdapterConfig config_;
-  std::vector<std::string> tasks_;
+  TaskList tasks_;
   uint64_t seed_;
   std::shared_ptr<const TaskEmbedding> embedding_;  // null without gates
   std::shared_ptr<const TaskGate> shared_gate_;     // null where each linear has its own, or none

@@ -1,6 +1,6 @@
 // Weights that no gate computes: a row of N numbers a task, found by a search or set. With it the methods that are made
 // of runs become mixtures like any other, which evaluate, generate, collapse and export as all do. With the T adapters
-// of single tasks, each of rank r, as the experts (N = T, R = T r), the table is
+// of single tasks (or groups of them), each of rank r, as the experts (N = T, R = T r), the table is
 //
 //   one LoRA a task      the identity
 //   LoRAHub              the identity, over the T sums that its search found

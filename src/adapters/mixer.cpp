@@ -6,6 +6,7 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/tensor.h>
 
 #include <cmath>
 
@@ -30,8 +31,14 @@ at::Tensor UniformMixer::expert_weights(int64_t) const {
   return at::full({experts_}, 1.0 / experts_, at::kFloat);
 }
 
-TaskEmbedding::TaskEmbedding(int64_t tasks, int64_t size, uint64_t seed)
-    : table(normal_parameter("task_embedding", {tasks, size}, 1.0, seed)) {}
+TaskEmbedding::TaskEmbedding(const TaskList& tasks, int64_t size, uint64_t seed)
+    : table(normal_parameter("task_embedding", {tasks.group_count(), size}, 1.0, seed)) {
+  if (!tasks.groups.empty()) row_of = at::tensor(tasks.groups, at::kLong);
+}
+
+at::Tensor TaskEmbedding::of_tasks() const {
+  return row_of.defined() ? at::index_select(table, 0, row_of) : table;
+}
 
 TaskGate::TaskGate(GateOptions options, std::shared_ptr<const TaskEmbedding> embedding)
     : options_(std::move(options)), embedding_(std::move(embedding)) {
@@ -41,7 +48,7 @@ TaskGate::TaskGate(GateOptions options, std::shared_ptr<const TaskEmbedding> emb
 }
 
 at::Tensor TaskGate::table() const {
-  const at::Tensor weights = at::softmax(at::mm(embedding_->table, gate_.t()), /*dim=*/1);
+  const at::Tensor weights = at::softmax(at::mm(embedding_->of_tasks(), gate_.t()), /*dim=*/1);
   return options_.mean_one ? weights.mul(options_.experts) : weights;
 }
 

@@ -8,6 +8,7 @@
 //   moelora   repeat(softmax(W_g E_t), r / N), or N times that  arXiv 2310.18339, section 4.3
 //   molora    the same of softmax(W x): see token_gate.h        Zadouri et al., arXiv 2309.05444
 //   made of runs: a row of a table that was found or set, see given_weights.h
+//   each task at a step of its own: see snapshot_weights.h
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "adapters/task_list.h"
 #include "adapters/task_rows.h"
 
 namespace moelora::adapters {
@@ -72,11 +74,14 @@ class UniformMixer : public Mixer {
   int64_t experts_;
 };
 
-/// One embedding a task, E [tasks, d_t] ~ N(0, 1): what a gate sees. All gates of a model share it.
+/// One embedding a task or group of tasks, E [groups, d_t] ~ N(0, 1): what a gate sees. All gates of a model share it.
 struct TaskEmbedding {
-  at::Tensor table;  // [tasks, d_t] float32, a leaf
+  at::Tensor table;   // [groups, d_t] float32, a leaf
+  at::Tensor row_of;  // [tasks] int64, each task's row of the table; undefined: task t has row t
 
-  TaskEmbedding(int64_t tasks, int64_t size, uint64_t seed);
+  TaskEmbedding(const TaskList& tasks, int64_t size, uint64_t seed);
+  /// [tasks, d_t], differentiable.
+  at::Tensor of_tasks() const;
 };
 
 struct GateOptions {

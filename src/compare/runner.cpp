@@ -95,8 +95,8 @@ class Runner {
     config::RunConfig config = config::load_config(spec().config);
     const train::BaseFiles files = train::read_base_files(config.model);
     const data::Dataset dataset = data::load_dataset(config.data, config.tasks);
-    config.train.weight_layout =
-        train::choose_weight_layout(config, files.shape, static_cast<int64_t>(dataset.tasks.size()));
+    const int64_t tasks = config::task_groups(dataset.task_names(), config.tasks).count();
+    config.train.weight_layout = train::choose_weight_layout(config, files.shape, tasks);
     at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
     load_base(files, config);
     const auto renderer = train::make_renderer(files, config.chat_template);
@@ -247,9 +247,7 @@ class Runner {
       result.train_seconds = watch.seconds();
     }
     result.dev_is_score = cell.config.eval.generate;
-    result.parameters =
-        train::plan_model(cell.config, setup.base.shape, static_cast<int64_t>(setup.dataset.tasks.size()))
-            .trained_parameters;
+    result.parameters = train::plan_model(cell.config, setup.base.shape, setup.groups().count()).trained_parameters;
     read_curves(dir, result);
     if (cell.config.adapter.method == config::Method::kMoelora) {
       result.gates = setup.model.adapters->gates();

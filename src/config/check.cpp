@@ -133,7 +133,18 @@ void check_train(const RunConfig& config, Findings* findings) {
          .hint = "set train.tokens_per_batch: " + needed});
   }
   if (config.eval.best.empty() && !findings->has_failed("eval.best")) {
-    findings->add_about("eval.best", {.problem = "`eval.best` is empty", .expected = "mean, or a task's name"});
+    findings->add_about("eval.best",
+                        {.problem = "`eval.best` is empty", .expected = "mean, per_task, or a task's name"});
+  }
+  const Method method = config.adapter.method;
+  if (config.eval.best == kBestPerTask && (method == Method::kMolora || method == Method::kFull) &&
+      !findings->has_failed("adapter.method")) {
+    findings->add_about("eval.best",
+                        {.problem = "`eval.best: per_task` needs a method whose weights are linear in the task",
+                         .found = "method " + name_of(method) +
+                                  (method == Method::kFull ? ", which trains the one model that all tasks share"
+                                                           : ", whose gate sees the row"),
+                         .expected = "mean, or a task's name"});
   }
 }
 

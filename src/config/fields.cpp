@@ -220,10 +220,13 @@ std::vector<Field<RunConfig>> make_run_fields() {
                                              "Also generate answers to the dev rows and score them, which takes longer "
                                              "than the loss alone."),
       run_field<&Run::eval, &Eval::rows>("eval.rows", count_from(0), "At most so many rows of each task; 0: all."),
-      run_field<&Run::eval, &Eval::best>(
-          "eval.best", kAny, "What decides the best checkpoint: `mean` over the tasks, or one task's name."),
+      run_field<&Run::eval, &Eval::best>("eval.best", kAny,
+                                         "What decides the best step: `mean` over the tasks, one task's name, or "
+                                         "`per_task`: each task has a best step "
+                                         "of its own, and is exported from it."),
       run_field<&Run::eval, &Eval::patience>("eval.patience", count_from(0),
-                                             "Stop after so many evaluations without improvement; 0: never."),
+                                             "Stop after so many evaluations without improvement; 0: never. With "
+                                             "`best: per_task` each task is stopped by itself."),
       run_field<&Run::eval, &Eval::max_new_tokens>("eval.max_new_tokens", count_from(1),
                                                    "Most tokens of a generated answer."),
       run_field<&Run::eval, &Eval::batch_size>("eval.batch_size", count_from(1), "Sequences decoded together."),
@@ -260,6 +263,9 @@ const std::vector<Field<TaskConfig>>& task_fields() {
       field<Task, &Task::share>("share", above_to(0, 1e9),
                                 "Share of the drawn samples, relative to the other tasks' shares, in place of "
                                 "`train.temperature`; given for all tasks or for none."),
+      field<Task, &Task::group>("group", kAny,
+                                "Tasks of one group are one task to the adapter: they share a row of the gate, or the "
+                                "LoRA of those that train one a task, and an exported adapter."),
   };
   return fields;
 }

@@ -15,4 +15,9 @@ constexpr bool is_made_of_runs(Method method) {
   return method == Method::kLoraPerTask || method == Method::kLoraHub || method == Method::kTaskArithmetic;
 }
 
+/// Whether each adapted linear has a gate of its own that sees the task.
+inline bool has_gate_per_layer(const AdapterConfig& adapter) {
+  return adapter.method == Method::kMoelora && adapter.gate.scope == GateScope::kPerLayer;
+}
+
 }  // namespace moelora::config

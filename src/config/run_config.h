@@ -61,6 +61,7 @@ struct TaskConfig {
   std::vector<std::string> labels;        // of a classification; else those of its training rows
   std::optional<double> weight;           // of its loss, relative to the other tasks'; else 1
   std::optional<double> share;            // of the drawn samples, relative to the others'; given for all tasks or none
+  std::optional<std::string> group;       // tasks of one group are one task to the adapter (config/task_groups.h)
 
   bool operator==(const TaskConfig&) const = default;
 };
@@ -136,12 +137,16 @@ struct TrainConfig {
   bool operator==(const TrainConfig&) const = default;
 };
 
+/// What `eval.best` may be beside a task's name. No task is named so.
+inline constexpr const char* kBestOfMean = "mean";
+inline constexpr const char* kBestPerTask = "per_task";  // each task has a best step and a patience of its own
+
 struct EvalConfig {
-  int64_t every_steps = 0;    // 0: once an epoch
-  bool generate = false;      // also generate on the dev rows and score them
-  int64_t rows = 0;           // at most so many rows a task; 0: all
-  std::string best = "mean";  // the mean over tasks, or one task's name
-  int64_t patience = 0;       // evaluations without improvement before stopping; 0: never
+  int64_t every_steps = 0;         // 0: once an epoch
+  bool generate = false;           // also generate on the dev rows and score them
+  int64_t rows = 0;                // at most so many rows a task; 0: all
+  std::string best = kBestOfMean;  // the mean over tasks, one task's name, or kBestPerTask
+  int64_t patience = 0;            // evaluations without improvement before stopping; 0: never
   int64_t max_new_tokens = 196;
   int64_t batch_size = 16;  // sequences decoded together
 

@@ -14,7 +14,6 @@ namespace moelora::data {
 namespace {
 
 constexpr size_t kMostNameBytes = 100;
-constexpr std::string_view kMeanName = "mean";  // of the mean over the tasks, wherever scores stand by task
 
 bool contains(const std::vector<Split>& splits, Split split) {
   return std::ranges::find(splits, split) != splits.end();
@@ -118,10 +117,10 @@ class Loader {
                                      "or give the source a `task:`"});
     }
     if (!is_task_name(row.task)) {
-      throw Error(ErrorKind::kData,
-                  {row.where(), "the task's name can't be used as one", "",
-                   "at most 100 bytes; no space, control character, `/`, `\\` or `:`; no `.` or `-` first; not `mean`",
-                   "give the source a `task:`"});
+      throw Error(ErrorKind::kData, {row.where(), "the task's name can't be used as one", "",
+                                     "at most 100 bytes; no space, control character, `/`, `\\` or `:`; no `.` or `-` "
+                                     "first; neither `mean` nor `per_task`",
+                                     "give the source a `task:`"});
     }
   }
 
@@ -219,8 +218,8 @@ std::string_view split_name(Split split) {
 }
 
 bool is_task_name(std::string_view name) {
-  if (name.empty() || name == kMeanName || name.size() > kMostNameBytes || name[0] == '.' || name[0] == '-' ||
-      first_invalid_utf8(name))
+  if (name.empty() || name == config::kBestOfMean || name == config::kBestPerTask || name.size() > kMostNameBytes ||
+      name[0] == '.' || name[0] == '-' || first_invalid_utf8(name))
     return false;
   return std::ranges::none_of(
       name, [](unsigned char c) { return c <= 0x20 || c == 0x7f || c == '/' || c == '\\' || c == ':'; });

@@ -73,7 +73,8 @@ struct DatasetRequest {
 };
 
 /// Task names become directories and model names: at most 100 bytes; no white space, control characters, `/`, `\\`,
-/// `:`; no `.` or `-` first; not `mean`, which names the mean over the tasks.
+/// `:`; no `.` or `-` first; neither `mean`, which names the mean over the tasks, nor `per_task`, which stands beside
+/// it.
 bool is_task_name(std::string_view name);
 
 /// Throws ErrorList (kData, kConfig or kIo, by the first) with every problem found: the first malformed row of each

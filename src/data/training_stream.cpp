@@ -24,7 +24,7 @@ struct TrainingStream::State {
         const std::vector<Draw> draws = sampler.epoch(at.epoch);
         const int64_t epoch = at.epoch;
         for (; at.epoch == epoch; at = sampler.after(at)) {
-          StepBatches step = pack(*rows, sampler.step(draws, at.step), options.pack);
+          StepBatches step = pack_step(sampler.step(draws, at.step));
           step.cursor = at;
           std::unique_lock lock(mutex);
           const auto has_room = [&] { return static_cast<int64_t>(ready.size()) < options.prefetch_steps; };
@@ -38,6 +38,16 @@ struct TrainingStream::State {
       failure = std::current_exception();
       changed.notify_all();
     }
+  }
+
+  StepBatches pack_step(std::span<const Draw> draws) const {
+    std::vector<Draw> left(draws.begin(), draws.end());
+    if (!options.without.empty())
+      std::erase_if(left, [&](const Draw& draw) { return options.without[rows->task(draw.sample)]; });
+    if (!left.empty()) return pack(*rows, left, options.pack);
+    StepBatches none;
+    none.tasks.resize(rows->task_count());
+    return none;
   }
 
   std::shared_ptr<const EncodedRows> rows;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "data/dataset.h"
 #include "data/encode.h"
@@ -16,6 +17,9 @@ struct StreamOptions {
   SamplerOptions sampler;
   PackOptions pack;
   int64_t prefetch_steps = 4;  // at most so many steps wait; at least 1
+  /// [tasks], whose draws are left out of the steps, which change in nothing else; empty: none. A step that has no
+  /// other draws has no packs.
+  std::vector<bool> without;
 };
 
 /// What a configuration says of the training rows of a data set's tasks. Throws Error(kConfig) where `share` is given

@@ -21,6 +21,7 @@
 #include "train/evolution.h"
 #include "train/open_run.h"
 #include "train/optimizer.h"
+#include "train/snapshots.h"
 #include "train/step.h"
 
 namespace moelora::train {
@@ -59,7 +60,10 @@ std::optional<std::vector<double>> read_weights(const std::string& text, size_t 
 class Adaptation {
  public:
   Adaptation(const std::filesystem::path& run, const AdaptOptions& options)
-      : options_(options), run_(open_run(run, {.base = options.base})), known_(run_.saved.task_names()) {
+      : options_(options),
+        run_(open_run(run, {.base = options.base})),
+        known_(run_.saved.task_names()),
+        tasks_(run_.saved.task_list()) {
     check(run);
     extend();
     if (!options_.data.empty()) read_rows();
@@ -82,6 +86,10 @@ class Adaptation {
   const config::AdapterConfig& adapter() const { return run_.saved.config.adapter; }
   bool shared() const { return adapter().gate.scope == config::GateScope::kShared; }
   int64_t index() const { return static_cast<int64_t>(known_.size()); }  // of the new task
+  int64_t row() const { return tasks_.group_count() - 1; }               // its embedding's
+  at::Tensor embedding_of_task(size_t task) const {
+    return embedding_.detach()[tasks_.groups.empty() ? static_cast<int64_t>(task) : tasks_.groups[task]];
+  }
 
   void check(const std::filesystem::path& run) const {
     if (std::filesystem::exists(options_.to)) {
@@ -95,9 +103,15 @@ class Adaptation {
                                       .found = "method " + config::name_of(adapter().method),
                                       .expected = "method moelora"});
     }
+    if (!tasks_.snapshots.empty()) throw_each_at_its_own_step(run.string());
     if (std::ranges::find(known_, options_.task) != known_.end()) {
       throw Error(ErrorKind::kUsage,
                   {.where = "--task", .problem = "the run knows this task already", .found = options_.task});
+    }
+    for (const auto& [task, settings] : run_.saved.config.tasks) {
+      if (settings.group != options_.task) continue;
+      throw Error(ErrorKind::kUsage,
+                  {.where = "--task", .problem = "the run has a group of tasks of this name", .found = options_.task});
     }
     if (!data::is_task_name(options_.task)) {
       throw Error(ErrorKind::kUsage, {.where = "--task", .problem = "can't be a task's name", .found = options_.task});
@@ -111,11 +125,11 @@ class Adaptation {
 
   /// The run's adapter with one task more, whose embedding is 0: uniform weights.
   void extend() {
-    std::vector<std::string> tasks = known_;
-    tasks.push_back(options_.task);
+    if (!tasks_.groups.empty()) tasks_.groups.push_back(tasks_.group_count());
+    tasks_.names.push_back(options_.task);
     run_.model.decoder = run_.model.take_base();
     run_.model.adapters =
-        std::make_unique<adapters::AdapterSet>(*run_.model.decoder, adapter(), tasks, run_.saved.config.train.seed);
+        std::make_unique<adapters::AdapterSet>(*run_.model.decoder, adapter(), tasks_, run_.saved.config.train.seed);
     for (auto& [name, value] : run_.saved.tensors) {
       if (name == "task_embedding") value = at::cat({value, at::zeros({1, value.size(1)}, at::kFloat)});
     }
@@ -154,7 +168,7 @@ class Adaptation {
 
   void set_embedding(const at::Tensor& value) {
     const at::NoGradGuard no_grad;
-    embedding_[index()].copy_(value);
+    embedding_[row()].copy_(value);
   }
   at::Tensor embedding_of(const std::vector<double>& logits) const {
     at::Tensor z = at::zeros({static_cast<int64_t>(logits.size())}, at::kDouble);
@@ -190,7 +204,7 @@ class Adaptation {
   void measure_known() {
     result_.losses["uniform"] = loss();
     for (size_t t = 0; t < known_.size(); ++t) {
-      set_embedding(embedding_.detach()[static_cast<int64_t>(t)]);
+      set_embedding(embedding_of_task(t));
       result_.losses[known_[t]] = loss();
     }
     set_embedding(at::zeros({embedding_.size(1)}, at::kFloat));
@@ -202,7 +216,7 @@ class Adaptation {
   }
 
   void take_task(const std::string& task) {
-    set_embedding(embedding_.detach()[std::ranges::find(known_, task) - known_.begin()]);
+    set_embedding(embedding_of_task(std::ranges::find(known_, task) - known_.begin()));
     result_.start = task;
   }
 
@@ -246,7 +260,7 @@ class Adaptation {
     const std::string start = nearest();
     result_.start = result_.losses.at("uniform") <= result_.losses.at(start) ? "uniform" : start;
     if (result_.start != "uniform") take_task(result_.start);
-    const std::vector<double> logits = numbers(at::mv(gate_.detach(), embedding_.detach()[index()]));
+    const std::vector<double> logits = numbers(at::mv(gate_.detach(), embedding_.detach()[row()]));
     set_logits(options_.gradient ? by_gradient(logits) : by_evolution(logits));
   }
 
@@ -271,7 +285,7 @@ class Adaptation {
         least = now;
         best = numbers(z);
       }
-      const at::Tensor gradient = at::mv(from_logits_.t(), embedding_.grad()[index()].to(at::kDouble));
+      const at::Tensor gradient = at::mv(from_logits_.t(), embedding_.grad()[row()].to(at::kDouble));
       z.mutable_grad() = gradient.sub(gradient.mean()).to(at::kFloat);
       adam.step(options_.learning_rate);
     }
@@ -290,7 +304,7 @@ class Adaptation {
 
   void save() {
     SavedAdapter& saved = run_.saved;
-    saved.tasks.push_back({options_.task, task_type_});
+    saved.tasks.push_back({options_.task, task_type_, saved.step});
     saved.config.output = options_.to.string();
     saved.sources.insert(saved.sources.end(), files_.begin(), files_.end());
     if (!options_.data.empty()) saved.config.data.sources.push_back(source());
@@ -310,9 +324,10 @@ class Adaptation {
   const AdaptOptions& options_;
   OpenRun run_;
   std::vector<std::string> known_;
-  at::Tensor embedding_;    // E [tasks + 1, d_t], a leaf
-  at::Tensor gate_;         // W_g [N, d_t] of a shared gate, else undefined
-  at::Tensor from_logits_;  // C⁺ [d_t, N] float64, of a shared gate
+  adapters::TaskList tasks_;  // the known ones, and once the adapter is extended the new one
+  at::Tensor embedding_;      // E [groups + 1, d_t], a leaf
+  at::Tensor gate_;           // W_g [N, d_t] of a shared gate, else undefined
+  at::Tensor from_logits_;    // C⁺ [d_t, N] float64, of a shared gate
   data::StepBatches rows_;
   std::vector<data::SourceFile> files_;
   std::string task_type_;

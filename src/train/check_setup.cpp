@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "config/method.h"
 #include "core/error.h"
 #include "core/suggest.h"
 #include "data/training_stream.h"
@@ -16,20 +17,45 @@ namespace {
 
 constexpr size_t kMostRowErrors = 20;
 
-/// `eval.best` must name a task that is evaluated.
+/// `eval.best` must name a task that is evaluated; with `per_task` every task must be, unless each has a run of its
+/// own.
 void check_best(const RunSetup& setup, std::vector<Error>& errors) {
   const std::string& best = setup.config.eval.best;
-  if (best == "mean" || setup.dev_rows->size() == 0) return;
-  std::vector<std::string> evaluated;
+  std::vector<std::string> evaluated, others;
   for (size_t t = 0; t < setup.dataset.tasks.size(); ++t) {
-    if (setup.dev_rows->stats()[t].samples > 0) evaluated.push_back(setup.dataset.tasks[t].name);
+    (setup.dev_rows->stats()[t].samples > 0 ? evaluated : others).push_back(setup.dataset.tasks[t].name);
   }
+  if (best == config::kBestPerTask) {
+    if (others.empty() || config::is_made_of_runs(setup.config.adapter.method)) return;
+    errors.push_back(
+        Error(ErrorKind::kConfig, {.where = "eval.best",
+                                   .problem = "a task without dev rows that fit has no best step of its own",
+                                   .found = "no dev rows of " + list_names(others),
+                                   .expected = "dev rows for every task, or `eval.best: mean`"}));
+    return;
+  }
+  if (best == config::kBestOfMean || evaluated.empty()) return;
   if (std::ranges::find(evaluated, best) != evaluated.end()) return;
   errors.push_back(Error(ErrorKind::kConfig, {.where = "eval.best",
                                               .problem = "no task of that name has dev rows that fit",
                                               .found = best,
-                                              .expected = "mean, or one of " + list_names(evaluated),
+                                              .expected = "mean, per_task, or one of " + list_names(evaluated),
                                               .hint = did_you_mean(best, evaluated)}));
+}
+
+/// A group's name is a directory of a method that is made of several runs.
+void check_groups(const RunSetup& setup, std::vector<Error>& errors) {
+  for (const data::Task& task : setup.dataset.tasks) {
+    if (!task.settings.group || data::is_task_name(*task.settings.group)) continue;
+    errors.push_back(Error(ErrorKind::kConfig, {.where = "tasks." + task.name + ".group",
+                                                .problem = "can't be a name, as of a task",
+                                                .found = *task.settings.group}));
+  }
+  try {
+    setup.groups();
+  } catch (const Error& error) {
+    errors.push_back(error);
+  }
 }
 
 void check_shares(const RunSetup& setup, std::vector<Error>& errors) {
@@ -107,6 +133,7 @@ void check_rows(const RunSetup& setup, data::Split split, const data::EncodedRow
 void check_setup(RunSetup& setup) {
   std::vector<Error> errors;
   check_best(setup, errors);
+  check_groups(setup, errors);
   check_shares(setup, errors);
   check_metrics(setup, errors);
   check_targets(setup, errors);

@@ -1,8 +1,11 @@
 #include "train/dev_evaluation.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
 #include "data/packing.h"
+#include "eval/task_metrics.h"
 #include "train/non_finite.h"
 
 namespace moelora::train {
@@ -26,6 +29,18 @@ StepLoss dev_loss(const RunSetup& setup, int64_t step) {
   return loss;
 }
 
+/// Of the experts' weights as shares, in nats; the mean over the tasks.
+double mean_entropy(const adapters::GateTable& gate) {
+  double total = 0;
+  for (const std::vector<float>& weights : gate.weights) {
+    const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+    for (const float weight : weights) {
+      if (weight > 0) total -= weight / sum * std::log(weight / sum);
+    }
+  }
+  return total / static_cast<double>(gate.weights.size());
+}
+
 }  // namespace
 
 nlohmann::ordered_json task_losses(const RunSetup& setup, const StepLoss& loss) {
@@ -46,8 +61,35 @@ DevEvaluation evaluate_on_dev(const RunSetup& setup, const DevScores& dev_scores
   for (const auto& [task, score] : dev.scores) mean_score += score / static_cast<double>(dev.scores.size());
   dev.tasks["mean"]["loss"] = mean_loss;
   if (dev.by_score()) dev.tasks["mean"]["score"] = mean_score;
-  dev.value = dev.tasks.at(setup.config.eval.best).at(dev.by_score() ? "score" : "loss");
+  const std::string kind = dev.by_score() ? "score" : "loss", &best = setup.config.eval.best;
+  const bool per_task = best == config::kBestPerTask;
+  dev.value = dev.tasks.at(per_task ? config::kBestOfMean : best).at(kind);
+  if (!per_task) {
+    dev.judged = {dev.value};
+    return dev;
+  }
+  const config::TaskGroups groups = setup.groups();
+  for (int64_t group = 0; group < groups.count(); ++group) {
+    const std::vector<size_t> members = groups.members(group);
+    double sum = 0;
+    for (const size_t t : members) sum += dev.tasks.at(setup.dataset.tasks[t].name).at(kind).get<double>();
+    dev.judged.push_back(sum / static_cast<double>(members.size()));
+  }
   return dev;
+}
+
+std::map<std::string, double> evaluation_events(const RunSetup& setup, const std::map<std::string, double>& scores) {
+  std::map<std::string, double> events;
+  if (setup.config.eval.generate) {
+    for (const auto& [task, score] : scores) {
+      events["eval/" + task + "/" +
+             eval::metrics_of(setup.dataset.tasks[setup.dataset.task_index(task)]).front().name] = score;
+    }
+  }
+  if (!setup.model.adapters || setup.config.adapter.method != config::Method::kMoelora) return events;
+  for (const adapters::GateTable& gate : setup.model.adapters->gates())
+    events["gate/" + gate.name + "/entropy"] = mean_entropy(gate);
+  return events;
 }
 
 }  // namespace moelora::train

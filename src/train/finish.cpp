@@ -64,7 +64,7 @@ void write_full_model(const RunSetup& setup, int64_t step) {
 
 }  // namespace
 
-void write_artefact(const RunSetup& setup, int64_t step) {
+void write_artefact(const RunSetup& setup, int64_t step, const std::vector<int64_t>& task_steps) {
   if (!setup.model.adapters) return write_full_model(setup, step);
   SavedAdapter saved{.config = setup.config,
                      .tasks = {},
@@ -77,7 +77,8 @@ void write_artefact(const RunSetup& setup, int64_t step) {
                      .sources = setup.dataset.files,
                      .step = step,
                      .tensors = {}};
-  for (const data::Task& task : setup.dataset.tasks) saved.tasks.push_back({task.name, task.task_type()});
+  for (const data::Task& task : setup.dataset.tasks) saved.tasks.push_back({task.name, task.task_type(), step});
+  for (size_t t = 0; t < task_steps.size(); ++t) saved.tasks[t].step = task_steps[t];
   for (const auto& [name, master] : setup.model.adapters->parameters())
     saved.tensors.emplace_back(name, master.detach());
   save_adapter(artefact_dir(setup.config), saved);

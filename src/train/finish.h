@@ -20,8 +20,9 @@ void load_parameters(const adapters::Model& model, std::span<const NamedTensor> 
 /// Where a finished run's result stands: output/adapter, or output/model for method `full`.
 std::filesystem::path artefact_dir(const config::RunConfig& config);
 
-/// Writes it from the current masters: a multi-task adapter, or a Hugging Face model directory in bfloat16 with the
-/// base's tokenizer files. It must not exist yet; it appears whole or not at all.
-void write_artefact(const RunSetup& setup, int64_t step);
+/// Writes it from the current masters, those of `step`: a multi-task adapter, or a Hugging Face model directory in
+/// bfloat16 with the base's tokenizer files. It must not exist yet; it appears whole or not at all. `task_steps`:
+/// where each task has the weights of a step of its own, which it is, [tasks].
+void write_artefact(const RunSetup& setup, int64_t step, const std::vector<int64_t>& task_steps = {});
 
 }  // namespace moelora::train

@@ -35,10 +35,12 @@ void take_over(const io::PublishedMoelora& checkpoint, config::AdapterConfig* ad
   adapter->targets = {names.begin(), names.end()};
 }
 
-/// The embedding's rows in the order of the run's tasks, [tasks, d_t].
+/// The embedding's rows in the order of the run's tasks or groups of them, [groups, d_t].
 void take_tasks(const RunSetup& setup, const io::PublishedMoelora& checkpoint, const ImportOptions& options,
                 at::Tensor table) {
+  const config::TaskGroups groups = setup.groups();
   std::vector<std::string> known;
+  std::map<int64_t, int64_t> taken;  // group -> id
   for (size_t t = 0; t < setup.dataset.tasks.size(); ++t) {
     const std::string& name = setup.dataset.tasks[t].name;
     known.push_back(name);
@@ -55,7 +57,13 @@ void take_tasks(const RunSetup& setup, const io::PublishedMoelora& checkpoint, c
                                       .found = std::to_string(id->second),
                                       .expected = "0 to " + std::to_string(checkpoint.task_embedding.size(0) - 1)});
     }
-    table[static_cast<int64_t>(t)].copy_(checkpoint.task_embedding[id->second]);
+    if (const int64_t other = taken.try_emplace(groups.of_task[t], id->second).first->second; other != id->second) {
+      throw Error(ErrorKind::kUsage, {.where = "--task " + name,
+                                      .problem = "tasks of one group have one embedding",
+                                      .found = std::to_string(id->second),
+                                      .expected = std::to_string(other) + ", the id of another task of its group"});
+    }
+    table[groups.of_task[t]].copy_(checkpoint.task_embedding[id->second]);
   }
   for (const auto& [name, id] : options.tasks) {
     if (std::ranges::find(known, name) != known.end()) continue;

@@ -28,15 +28,15 @@ constexpr double kHubPenalty = 0.05;  // of mean |w|, as published
 constexpr double kHubBound = 1.5;     // of each |w|, as published
 constexpr int kLambdas = 10;          // 0.1, 0.2 … 1
 
-/// The dev rows of one task. Throws Error (kData) where it has none.
-data::StepBatches dev_batches(const RunSetup& setup, size_t task) {
+/// The dev rows of a group of tasks. Throws Error (kData) where it has none.
+data::StepBatches dev_batches(const RunSetup& setup, const config::TaskGroups& groups, int64_t group) {
   data::EncodedRows rows(setup.dev_rows->task_count());
   for (int64_t i = 0; i < setup.dev_rows->size(); ++i) {
-    if (setup.dev_rows->task(i) != static_cast<int64_t>(task)) continue;
+    if (groups.of_task[setup.dev_rows->task(i)] != group) continue;
     rows.append(setup.dev_rows->task(i), setup.dev_rows->row(i), setup.dev_rows->prompt(i), setup.dev_rows->answer(i));
   }
   if (rows.size() == 0) {
-    throw Error(ErrorKind::kData, {.where = "task " + setup.dataset.tasks[task].name,
+    throw Error(ErrorKind::kData, {.where = "task " + groups.names[group],
                                    .problem = "the method finds its weights on dev rows, and the task has none"});
   }
   return data::pack_range(rows, 0, rows.size(), {.tokens_per_batch = setup.config.train.tokens_per_batch});
@@ -45,7 +45,7 @@ data::StepBatches dev_batches(const RunSetup& setup, size_t task) {
 class RunsOfTasks {
  public:
   RunsOfTasks(RunSetup& setup, const TrainOptions& options)
-      : setup_(setup), options_(options), dir_(setup.config.output), lock_(dir_) {}
+      : setup_(setup), options_(options), groups_(setup.groups()), dir_(setup.config.output), lock_(dir_) {}
 
   TrainResult train() {
     start();
@@ -92,16 +92,16 @@ class RunsOfTasks {
     write_file_atomically(dir_ / "config.yaml", config::to_yaml(resolved(config())));
   }
 
-  /// One LoRA a task, those that are done already included; the best step's weights of each.
+  /// One LoRA a task or group, those that are done already included; the best step's weights of each.
   std::vector<LoraTensors> train_tasks(LoadedBase& base, TrainResult& result) {
     const data::Sampler sampler(*setup_.train_rows, {.batch_size = config().train.batch_size});
     const int64_t all_steps = total_steps(config().train, sampler.steps_per_epoch());
     const std::vector<int64_t> steps = steps_by_task(setup_, all_steps);
     std::vector<LoraTensors> adapters;
-    for (size_t t = 0; t < setup_.dataset.tasks.size(); ++t) {
-      const std::string& task = setup_.dataset.tasks[t].name;
+    for (int64_t g = 0; g < groups_.count(); ++g) {
+      const std::string& task = groups_.names[g];
       if (!options_.quiet) log_info("task " + task);
-      RunSetup run = prepare_data(task_run_config(config(), task, steps[t], all_steps));
+      RunSetup run = prepare_data(task_run_config(config(), task, steps[g], all_steps));
       attach(run, std::move(base));
       TrainOptions options = options_;
       options.resume = std::filesystem::exists(std::filesystem::path(run.config.output) / "config.yaml");
@@ -119,7 +119,7 @@ class RunsOfTasks {
     return adapters;
   }
 
-  /// LoRAHub's sums, one for each task.
+  /// LoRAHub's sums, one for each task or group.
   std::vector<LoraTensors> search_hub(LoadedBase& base, const std::vector<LoraTensors>& adapters,
                                       nlohmann::ordered_json& found) {
     RunSetup hub{.config = config(), .dataset = setup_.dataset};
@@ -127,7 +127,7 @@ class RunsOfTasks {
     attach(hub, std::move(base));
     std::vector<LoraTensors> sums;
     for (size_t t = 0; t < adapters.size(); ++t) {
-      const data::StepBatches batches = dev_batches(setup_, t);
+      const data::StepBatches batches = dev_batches(setup_, groups_, static_cast<int64_t>(t));
       const auto objective = [&](const std::vector<double>& weights) {
         hub.model.adapters->load(adapters::sum_state_dicts(adapters, weights));
         double size = 0;
@@ -138,8 +138,8 @@ class RunsOfTasks {
           objective, std::vector<double>(adapters.size(), 0.0),
           {.bound = kHubBound, .evaluations = config().adapter.search_steps, .seed = config().train.seed + t});
       sums.push_back(adapters::sum_state_dicts(adapters, minimum.x));
-      found["weights"][setup_.dataset.tasks[t].name] = minimum.x;
-      found["objective"][setup_.dataset.tasks[t].name] = minimum.value;
+      found["weights"][groups_.names[t]] = minimum.x;
+      found["objective"][groups_.names[t]] = minimum.value;
     }
     base = {hub.model.take_base(), hub.identity.base};
     return sums;
@@ -148,16 +148,17 @@ class RunsOfTasks {
   /// The result's tensors: the experts side by side and their table.
   void fill(const std::vector<LoraTensors>& experts, int64_t step, nlohmann::ordered_json& found) {
     std::vector<NamedTensor> tensors = adapters::stack(experts, config().adapter.rank);
-    const int64_t tasks = static_cast<int64_t>(experts.size());
     at::Tensor table;
     for (const auto& [name, master] : setup_.model.adapters->parameters()) {
       if (name == "expert_weights") table = master;
     }
     const at::NoGradGuard no_grad;
-    tensors.emplace_back("expert_weights", table.detach().clone().fill_(0).fill_diagonal_(1));
+    at::Tensor own = table.detach().clone().fill_(0);
+    for (size_t t = 0; t < groups_.of_task.size(); ++t) own[static_cast<int64_t>(t)][groups_.of_task[t]].fill_(1);
+    tensors.emplace_back("expert_weights", own);
     setup_.model.adapters->load(tensors);
     if (config().adapter.method != config::Method::kTaskArithmetic) return;
-    for (int64_t t = 0; t < tasks; ++t) dev_batches(setup_, t);  // every task must have dev rows
+    for (int64_t g = 0; g < groups_.count(); ++g) dev_batches(setup_, groups_, g);  // every one must have dev rows
     double best = 0;
     for (int i = 1; i <= kLambdas; ++i) {
       const double lambda = static_cast<double>(i) / kLambdas;
@@ -173,6 +174,7 @@ class RunsOfTasks {
 
   RunSetup& setup_;
   const TrainOptions& options_;
+  config::TaskGroups groups_;
   std::filesystem::path dir_;
   RunLock lock_;
 };
@@ -184,12 +186,13 @@ config::RunConfig task_run_config(const config::RunConfig& config, const std::st
   config::RunConfig run = config;
   run.adapter.method = config::Method::kLora;
   run.adapter.search_steps = config::AdapterConfig{}.search_steps;  // the run is the same, whatever is made of it
-  run.data.tasks = {task};
-  run.tasks.clear();
-  if (const auto settings = config.tasks.find(task); settings != config.tasks.end()) run.tasks.insert(*settings);
+  std::erase_if(run.tasks, [&](const auto& entry) { return entry.second.group.value_or(entry.first) != task; });
+  run.data.tasks.clear();
+  for (const auto& [member, settings] : run.tasks) run.data.tasks.push_back(member);
+  if (run.data.tasks.empty()) run.data.tasks = {task};
   run.output = (std::filesystem::path(config.output) / "tasks" / task).string();
   run.train.max_steps = steps;
-  run.eval.best = "mean";
+  run.eval.best = config::kBestOfMean;
   const auto share = [&](int64_t every) {
     return every > 0 ? std::max<int64_t>(1, (every * steps + all_steps - 1) / all_steps) : 0;
   };
@@ -200,9 +203,13 @@ config::RunConfig task_run_config(const config::RunConfig& config, const std::st
 
 std::vector<int64_t> steps_by_task(const RunSetup& setup, int64_t steps) {
   const data::Sampler sampler(*setup.train_rows, data::sampler_options(setup.config.train, setup.dataset));
+  const config::TaskGroups groups = setup.groups();
+  const std::vector<double> draws = sampler.expected_draws();
   std::vector<int64_t> by_task;
-  for (const double draws : sampler.expected_draws()) {
-    const double share = draws / static_cast<double>(sampler.samples());
+  for (int64_t g = 0; g < groups.count(); ++g) {
+    double drawn = 0;
+    for (const size_t t : groups.members(g)) drawn += draws[t];
+    const double share = drawn / static_cast<double>(sampler.samples());
     by_task.push_back(std::max<int64_t>(1, std::llround(share * static_cast<double>(steps))));
   }
   return by_task;

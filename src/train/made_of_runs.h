@@ -12,6 +12,8 @@
 // Each task's run has that task's share of the optimizer steps that one run on all tasks would take, so all methods
 // read as many rows.
 //
+// Tasks of one group (config/task_groups.h) are one task here, of the group's name.
+//
 //   config.output/tasks/<task>/   the runs, ordinary ones of method `lora`
 //   config.output/weights.json    what the searches found
 //   config.output/adapter/        the result: all adapters side by side, with a table of weights
@@ -27,11 +29,11 @@ namespace moelora::train {
 /// lacks dev rows.
 TrainResult train_runs(RunSetup& setup, const TrainOptions& options);
 
-/// The run of one task: method `lora`, that task alone, `steps` of its own, in output/tasks/<task>.
+/// The run of one task or group: method `lora`, that task alone, `steps` of its own, in output/tasks/<task>.
 config::RunConfig task_run_config(const config::RunConfig& config, const std::string& task, int64_t steps,
                                   int64_t all_steps);
 
-/// Each task's share of `steps`, by how often an epoch draws it: at least 1 each.
+/// Each task's or group's share of `steps`, by how often an epoch draws it: at least 1 each.
 std::vector<int64_t> steps_by_task(const RunSetup& setup, int64_t steps);
 
 }  // namespace moelora::train

@@ -47,7 +47,7 @@ ScoreDifference merged_score(const OpenRun& run, const std::string& task, const 
         .decoder = load_base(run.base, run.saved.config, linear_form(run.saved.config.quantization)).decoder,
         .adapters = nullptr};
     model.adapters = std::make_unique<adapters::AdapterSet>(*model.decoder, run.saved.config.adapter,
-                                                            run.saved.task_names(), run.saved.config.train.seed);
+                                                            run.saved.task_list(), run.saved.config.train.seed);
     model.adapters->load(run.saved.tensors);
     difference = scored(model, run, task, dataset, rows);
   }

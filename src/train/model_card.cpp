@@ -116,7 +116,7 @@ std::string model_card(const OpenRun& run, const std::string& task, const Export
   card += row("system message", cell(config.chat_template.system));
   card += row("text before every prompt", cell(settings_of(run, task).prompt.value_or("")));
   card += row("trained on tasks", cell(tasks));
-  card += row("optimizer steps", std::to_string(run.saved.step));
+  card += row("optimizer steps", std::to_string(run.saved.tasks[run.task_index(task)].step));
   card +=
       "\nPrompts must be written with this template and these options: the adapter was trained on exactly those.\n\n"
       "## Data\n\nA and B of the experts are shared by all tasks, so these weights hold what the data of *every* task "

@@ -44,7 +44,8 @@ SavedAdapter describe_full_run(const std::filesystem::path& run, const config::R
   try {
     const nlohmann::ordered_json& record = manifest.fields;
     saved.step = record.at("step");
-    for (const auto& task : record.at("tasks")) saved.tasks.push_back({task.at("name"), task.at("task_type")});
+    for (const auto& task : record.at("tasks"))
+      saved.tasks.push_back({task.at("name"), task.at("task_type"), saved.step});
     if (alone) {
       saved.base_hash = record.at("base_hash");
       saved.shape_hash = record.at("base_shape_hash");
@@ -154,7 +155,7 @@ OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options
   open.model.decoder = std::move(base.decoder);
   if (!full && !options.without_adapter) {
     open.model.adapters = std::make_unique<adapters::AdapterSet>(*open.model.decoder, config.adapter,
-                                                                 open.saved.task_names(), config.train.seed);
+                                                                 open.saved.task_list(), config.train.seed);
     open.model.adapters->load(open.saved.tensors);
   }
   return open;

@@ -208,7 +208,7 @@ config::WeightLayout choose_weight_layout(const config::RunConfig& config, const
 
 Plan plan_run(const RunSetup& setup) {
   const config::RunConfig& config = setup.config;
-  Plan plan = plan_model(config, setup.base.shape, static_cast<int64_t>(setup.dataset.tasks.size()));
+  Plan plan = plan_model(config, setup.base.shape, setup.groups().count());
   const data::EncodedRows& rows = *setup.train_rows;
   const int64_t steps_per_epoch = (rows.size() + config.train.batch_size - 1) / config.train.batch_size;
   int64_t tokens = 0, supervised = 0;

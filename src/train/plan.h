@@ -21,7 +21,8 @@ struct Plan {
   double seconds = 0;       // of training alone
 };
 
-/// Parameters and memory. Throws Error (kConfig) where a target matches nothing or experts don't divide rank.
+/// Parameters and memory; a group of tasks is one task. Throws Error (kConfig) where a target matches nothing or
+/// experts don't divide rank.
 Plan plan_model(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks);
 
 struct PlanShapeOptions {

@@ -5,11 +5,13 @@
 #include <map>
 
 #include "adapters/given_weights.h"
+#include "adapters/snapshot_weights.h"
 #include "adapters/token_gate.h"
 #include "config/load.h"
 #include "config/method.h"
 #include "core/error.h"
 #include "io/artefact.h"
+#include "train/snapshots.h"
 
 namespace moelora::train {
 namespace {
@@ -40,9 +42,20 @@ std::vector<std::string> SavedAdapter::task_names() const {
   return names;
 }
 
+std::vector<int64_t> SavedAdapter::task_steps() const {
+  std::vector<int64_t> steps;
+  for (const SavedTask& task : tasks) steps.push_back(task.step);
+  return steps;
+}
+
+adapters::TaskList SavedAdapter::task_list() const {
+  return train::task_list(task_names(), config, task_steps());
+}
+
 void save_adapter(const std::filesystem::path& dir, const SavedAdapter& saved) {
   nlohmann::json tasks = nlohmann::json::array(), sources = nlohmann::json::array();
-  for (const SavedTask& task : saved.tasks) tasks.push_back({{"name", task.name}, {"task_type", task.task_type}});
+  for (const SavedTask& task : saved.tasks)
+    tasks.push_back({{"name", task.name}, {"task_type", task.task_type}, {"step", task.step}});
   for (const data::SourceFile& source : saved.sources) sources.push_back(source_json(source));
   io::Artefact artefact{
       .config = {{"format_version", kFormatVersion},
@@ -72,7 +85,9 @@ SavedAdapter load_adapter(const std::filesystem::path& dir) {
     }
     SavedAdapter saved;
     saved.config = config::parse_config(json.at("config_yaml").get<std::string>(), where + ": config_yaml");
-    for (const nlohmann::json& task : json.at("tasks")) saved.tasks.push_back({task.at("name"), task.at("task_type")});
+    saved.step = json.at("step");
+    for (const nlohmann::json& task : json.at("tasks"))
+      saved.tasks.push_back({task.at("name"), task.at("task_type"), task.value("step", saved.step)});
     for (const nlohmann::json& source : json.at("sources")) saved.sources.push_back(source_from(source));
     saved.base_hash = json.at("base").at("hash");
     saved.shape_hash = json.at("base").value("shape_hash", "");
@@ -80,7 +95,6 @@ SavedAdapter load_adapter(const std::filesystem::path& dir) {
     saved.machine = json.value("machine", nlohmann::json::object());
     saved.tokenizer_hash = json.at("tokenizer_hash");
     saved.template_hash = json.at("template_hash");
-    saved.step = json.at("step");
     saved.tensors = std::move(artefact.tensors);
     return saved;
   } catch (const nlohmann::json::exception& problem) {
@@ -91,7 +105,8 @@ SavedAdapter load_adapter(const std::filesystem::path& dir) {
 
 std::vector<adapters::GateTable> gates_of(const SavedAdapter& saved) {
   const config::AdapterConfig& adapter = saved.config.adapter;
-  const std::vector<std::string> tasks = saved.task_names();
+  const adapters::TaskList list = saved.task_list();
+  const std::vector<std::string>& tasks = list.names;
   if (adapter.method == config::Method::kMolora) adapters::throw_not_linear_in_the_task();
   if (adapter.method == config::Method::kLora || adapter.method == config::Method::kLoraTaskPrompt) {
     return {adapters::gate_table("none: plain LoRA", adapters::PlainMixer(adapter.rank), tasks.size())};
@@ -101,17 +116,31 @@ std::vector<adapters::GateTable> gates_of(const SavedAdapter& saved) {
   }
   const std::map<std::string, at::Tensor> tensors(saved.tensors.begin(), saved.tensors.end());
   if (config::is_made_of_runs(adapter.method)) {
-    const int64_t count = static_cast<int64_t>(tasks.size());
-    const adapters::GivenWeights mixer(count, count, count * adapter.rank);
+    const int64_t experts = list.group_count();
+    const adapters::GivenWeights mixer(list.size(), experts, experts * adapter.rank);
     const at::NoGradGuard no_grad;
     at::Tensor table = mixer.parameters()[0].second;
     table.copy_(tensors.at("expert_weights"));
     return {adapters::gate_table("none: weights of the tasks' LoRAs", mixer, tasks.size())};
   }
-  const auto embedding =
-      std::make_shared<adapters::TaskEmbedding>(static_cast<int64_t>(tasks.size()), adapter.gate.embedding_size, 0);
+  const auto name_of = [](const std::string& parameter, size_t suffix) {
+    return parameter.size() <= suffix ? "shared" : parameter.substr(0, parameter.size() - suffix);
+  };
   std::vector<adapters::GateTable> gates;
   const at::NoGradGuard no_grad;
+  if (!list.snapshots.empty()) {
+    for (const auto& [name, value] : tensors) {
+      constexpr std::string_view kWeights = "expert_weights";
+      if (!name.ends_with(kWeights)) continue;
+      const adapters::SnapshotWeights mixer(
+          {.name = name, .rank = adapter.rank, .experts = adapter.experts, .snapshots = list.snapshots});
+      at::Tensor table = mixer.parameters()[0].second;
+      table.copy_(value);
+      gates.push_back(adapters::gate_table(name_of(name, kWeights.size() + 1), mixer, tasks.size()));
+    }
+    return gates;
+  }
+  const auto embedding = std::make_shared<adapters::TaskEmbedding>(list, adapter.gate.embedding_size, 0);
   for (const auto& [name, value] : tensors) {
     if (name != "gate" && !name.ends_with(".gate")) continue;
     const adapters::TaskGate gate({.name = name,
@@ -122,8 +151,7 @@ std::vector<adapters::GateTable> gates_of(const SavedAdapter& saved) {
     at::Tensor table = embedding->table, weights = gate.parameters()[0].second;
     table.copy_(tensors.at("task_embedding"));
     weights.copy_(value);
-    gates.push_back(
-        adapters::gate_table(name == "gate" ? "shared" : name.substr(0, name.size() - 5), gate, tasks.size()));
+    gates.push_back(adapters::gate_table(name_of(name, 5), gate, tasks.size()));
   }
   return gates;
 }

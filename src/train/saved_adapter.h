@@ -19,6 +19,7 @@ namespace moelora::train {
 struct SavedTask {
   std::string name;       // in the order of the adapter's task indices
   std::string task_type;  // of its rows; empty where they have none
+  int64_t step = 0;       // the optimizer step whose weights it has
 };
 
 struct SavedAdapter {
@@ -31,10 +32,13 @@ struct SavedAdapter {
   std::string tokenizer_hash;
   std::string template_hash;                   // empty without a template
   std::vector<data::SourceFile> sources;       // what all tasks' data was: path, hash, licence
-  int64_t step = 0;                            // the optimizer step whose weights these are
+  int64_t step = 0;                            // the optimizer step whose weights these are, the last of several
   std::vector<adapters::NamedTensor> tensors;  // float32
 
   std::vector<std::string> task_names() const;
+  std::vector<int64_t> task_steps() const;
+  /// As its AdapterSet needs them.
+  adapters::TaskList task_list() const;
 };
 
 /// `dir` must not exist; it appears whole or not at all.

@@ -17,6 +17,7 @@
 #include "train/config_identity.h"
 #include "train/machine.h"
 #include "train/plan.h"
+#include "train/snapshots.h"
 #include "train/start_from.h"
 
 namespace moelora::train {
@@ -172,7 +173,7 @@ RunSetup prepare_data(config::RunConfig config) {
       data::encode_rows(setup.dataset, data::Split::kDev, *setup.renderer,
                         {.threads = threads, .max_rows_per_task = setup.config.eval.rows}));
   check_setup(setup);
-  const auto tasks = static_cast<int64_t>(setup.dataset.tasks.size());
+  const int64_t tasks = setup.groups().count();
   setup.config.train.recompute = choose_recompute(setup.config, setup.base.shape, tasks);
   setup.config.train.weight_layout = choose_weight_layout(setup.config, setup.base.shape, tasks);
 
@@ -214,8 +215,8 @@ void attach(RunSetup& setup, LoadedBase base) {
   if (config.adapter.method == config::Method::kFull) {
     setup.model.decoder->make_trainable();
   } else {
-    setup.model.adapters = std::make_unique<adapters::AdapterSet>(*setup.model.decoder, config.adapter,
-                                                                  setup.dataset.task_names(), config.train.seed);
+    setup.model.adapters = std::make_unique<adapters::AdapterSet>(
+        *setup.model.decoder, config.adapter, task_list(setup.dataset.task_names(), config), config.train.seed);
     if (!config.adapter.start.empty()) start_from(setup, config.adapter.start);
   }
 }

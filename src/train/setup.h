@@ -12,6 +12,7 @@
 
 #include "adapters/model.h"
 #include "config/run_config.h"
+#include "config/task_groups.h"
 #include "data/dataset.h"
 #include "data/encode.h"
 #include "data/prompt.h"
@@ -70,6 +71,9 @@ struct RunSetup {
   std::shared_ptr<const data::EncodedRows> dev_rows;  // of at most eval.rows rows a task; may be empty
   adapters::Model model;
   Identity identity;
+
+  /// Throws Error (kConfig) where a group's name is another task's.
+  config::TaskGroups groups() const { return config::task_groups(dataset.task_names(), config.tasks); }
 };
 
 /// Everything but the weights: what `validate` checks. Warnings stand in dataset.warnings.

@@ -9,6 +9,7 @@
 #include "core/hash.h"
 #include "train/foreign_adapter.h"
 #include "train/saved_adapter.h"
+#include "train/snapshots.h"
 
 namespace moelora::train {
 namespace {
@@ -47,8 +48,11 @@ void start_from(const RunSetup& setup, const std::filesystem::path& start) {
   if (saved.base_hash != setup.identity.base)
     fail("the run has another base, by the hash of its weights", saved.base_hash, setup.identity.base);
 
+  const adapters::TaskList known = saved.task_list();
+  if (!known.snapshots.empty()) throw_each_at_its_own_step("adapter.start");
   const std::map<std::string, at::Tensor> given(saved.tensors.begin(), saved.tensors.end());
-  const std::vector<std::string> known = saved.task_names();
+  const config::TaskGroups groups = setup.groups();
+  const auto row = [](const std::vector<int64_t>& rows, int64_t task) { return rows.empty() ? task : rows[task]; };
   std::vector<adapters::NamedTensor> values;
   for (const auto& [name, master] : setup.model.adapters->parameters()) {
     const auto value = given.find(name);
@@ -59,9 +63,11 @@ void start_from(const RunSetup& setup, const std::filesystem::path& start) {
            "the same rank, experts, targets and gate");
     }
     at::Tensor copy = embedding ? master.detach().clone() : value->second;
-    for (size_t t = 0; embedding && t < setup.dataset.tasks.size(); ++t) {
-      const auto task = std::ranges::find(known, setup.dataset.tasks[t].name);
-      if (task != known.end()) copy[static_cast<int64_t>(t)].copy_(value->second[task - known.begin()]);
+    // Of a group, that of its first known task.
+    for (size_t t = setup.dataset.tasks.size(); embedding && t-- > 0;) {
+      const auto task = std::ranges::find(known.names, setup.dataset.tasks[t].name);
+      if (task == known.names.end()) continue;
+      copy[groups.of_task[t]].copy_(value->second[row(known.groups, task - known.names.begin())]);
     }
     values.emplace_back(name, copy);
   }

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cmath>
 #include <map>
-#include <numeric>
 
 #include "config/load.h"
 #include "config/method.h"
@@ -13,7 +12,6 @@
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "data/training_stream.h"
-#include "eval/task_metrics.h"
 #include "io/checkpoint.h"
 #include "train/conflict.h"
 #include "train/dev_evaluation.h"
@@ -26,6 +24,7 @@
 #include "train/plan.h"
 #include "train/progress.h"
 #include "train/schedule.h"
+#include "train/snapshots.h"
 
 namespace moelora::train {
 namespace {
@@ -36,18 +35,6 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// Of the experts' weights as shares, in nats; the mean over the tasks.
-double mean_entropy(const adapters::GateTable& gate) {
-  double total = 0;
-  for (const std::vector<float>& weights : gate.weights) {
-    const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
-    for (const float weight : weights) {
-      if (weight > 0) total -= weight / sum * std::log(weight / sum);
-    }
-  }
-  return total / static_cast<double>(gate.weights.size());
-}
-
 class Run {
  public:
   Run(RunSetup& setup, const TrainOptions& options)
@@ -55,6 +42,7 @@ class Run {
         options_(options),
         dir_(setup.config.output),
         lock_(dir_),
+        groups_(setup.groups()),
         parameters_(trained_parameters(setup.model)),
         optimizer_(parameters_, {.beta1 = config().train.beta1,
                                  .beta2 = config().train.beta2,
@@ -72,7 +60,7 @@ class Run {
       take_step();
       progress.update(state_.step, rate_and_loss());
       if (!conflict_.empty()) log_conflict();
-      if (state_.step % config().train.log_every == 0) log_losses();
+      if (state_.step % config().train.log_every == 0 && state_.window_steps > 0) log_losses();
       const bool evaluated = state_.step % evaluate_every_ == 0 || state_.step == total_;
       if (evaluated) {
         progress.clear();
@@ -121,6 +109,7 @@ class Run {
                    .hint = "to train again, give another `output`"});
     }
     if (newest.checkpoint) restore(*newest.checkpoint, newest.dir);
+    state_.standings.resize(per_task() ? groups_.count() : 1);
     for (const io::BadCheckpoint& bad : newest.bad) {  // the run comes to their steps again
       log_warn("kept as " + io::set_aside_checkpoint(bad.dir).string());
     }
@@ -129,8 +118,7 @@ class Run {
     state_.history = log_->rewind_to(state_.metrics_size);
     run_seconds_before_ = state_.run_seconds;
 
-    stream_ = std::make_unique<data::TrainingStream>(
-        setup_.train_rows, data::stream_options(config().train, setup_.dataset), state_.cursor);
+    open_stream();
     const int64_t steps_per_epoch = stream_->sampler().steps_per_epoch();
     total_ = total_steps(config().train, steps_per_epoch);
     evaluate_every_ = config().eval.every_steps > 0 ? config().eval.every_steps : steps_per_epoch;
@@ -146,16 +134,31 @@ class Run {
     setup_.identity.require_same(checkpoint.identity, dir.string());
     state_ = TrainerState::from_json(checkpoint.state, (dir / "state.json").string());
     load_parameters(setup_.model, checkpoint.tensors);
-    optimizer_.load_state(checkpoint.tensors, state_.step);
-    stopped_early_ = out_of_patience();
+    optimizer_.load_state(checkpoint.tensors, state_.step - state_.idle_steps);
+    stopped_early_ = all_stopped();
     warn_of_another_machine(checkpoint.state.value("machine", nlohmann::json::object()), this_machine(config()),
                             "the resumed run will not be the uninterrupted one to the bit");
     log_info("resuming at step " + std::to_string(state_.step) + " from " + dir.string());
   }
 
+  /// From the state's position on, without the tasks that are stopped.
+  void open_stream() {
+    data::StreamOptions options = data::stream_options(config().train, setup_.dataset);
+    if (per_task()) {
+      for (const int64_t group : groups_.of_task) options.without.push_back(is_stopped(state_.standings[group]));
+    }
+    stream_ = std::make_unique<data::TrainingStream>(setup_.train_rows, options, state_.cursor);
+  }
+
   void take_step() {
     const auto begin = std::chrono::steady_clock::now();
     const data::StepBatches batches = stream_->next();
+    if (batches.packs.empty()) {
+      ++state_.step;
+      ++state_.idle_steps;
+      state_.cursor = stream_->cursor();
+      return;
+    }
     const StepOptions options{.dropout = config().adapter.dropout > 0,
                               .recompute = layer_recompute(config().train.recompute)};
     optimizer_.zero_gradients();
@@ -256,42 +259,35 @@ class Run {
     }
   }
 
-  /// `eval/<task>/<metric>` beside `eval/<task>/score`, and the entropy of each gate's weights (in nats, the mean over
-  /// the tasks).
-  std::map<std::string, double> evaluation_events(const std::map<std::string, double>& scores) const {
-    std::map<std::string, double> events;
-    if (config().eval.generate) {
-      for (const auto& [task, score] : scores) {
-        events["eval/" + task + "/" +
-               eval::metrics_of(setup_.dataset.tasks[setup_.dataset.task_index(task)]).front().name] = score;
-      }
-    }
-    if (!setup_.model.adapters || config().adapter.method != config::Method::kMoelora) return events;
-    for (const adapters::GateTable& gate : setup_.model.adapters->gates())
-      events["gate/" + gate.name + "/entropy"] = mean_entropy(gate);
-    return events;
-  }
-
   /// Loss (and, where asked for, scores) on the dev rows; decides what is best so far. Where it throws, the state is as
   /// before.
   void evaluate() {
     if (setup_.dev_rows->size() == 0) return;
     const DevEvaluation dev = evaluate_on_dev(setup_, options_.dev_scores, state_.step);
-    record({{"step", state_.step}, {"epoch", epoch()}, {"eval", dev.tasks}}, evaluation_events(dev.scores));
-    const auto [value, by_score] = std::pair(dev.value, dev.by_score());
-    const bool improved = !state_.best || (by_score ? value > state_.best->value : value < state_.best->value);
-    if (improved) state_.best = Best{state_.step, value};
+    record({{"step", state_.step}, {"epoch", epoch()}, {"eval", dev.tasks}}, evaluation_events(setup_, dev.scores));
+    std::string improved, stopped;  // names
+    for (size_t i = 0; i < state_.standings.size(); ++i) {
+      Standing& standing = state_.standings[i];
+      if (is_stopped(standing)) continue;
+      if (standing.add({state_.step, dev.judged[i]}, dev.by_score())) improved += " " + groups_.names[i];
+      if (is_stopped(standing)) stopped += " " + groups_.names[i];
+    }
     state_.evaluation_due = false;
-    state_.evaluations_without_improvement = improved ? 0 : state_.evaluations_without_improvement + 1;
-    stopped_early_ = out_of_patience();
+    stopped_early_ = all_stopped();
+    if (per_task() && !stopped.empty()) open_stream();
     char text[160];
-    std::snprintf(text, sizeof text, "step %lld: dev %s %.4f (%s)%s", static_cast<long long>(state_.step),
-                  by_score ? "score" : "loss", value, config().eval.best.c_str(), improved ? ", best so far" : "");
-    if (!options_.quiet) log_info(text);
+    std::snprintf(text, sizeof text, "step %lld: dev %s %.4f (%s)", static_cast<long long>(state_.step),
+                  dev.by_score() ? "score" : "loss", dev.value, per_task() ? "mean" : config().eval.best.c_str());
+    std::string line = text;
+    if (!improved.empty()) line += ", best so far" + (per_task() ? " of" + improved : "");
+    if (per_task() && !stopped.empty()) line += ", no longer trained:" + stopped;
+    if (!options_.quiet) log_info(line);
   }
 
-  bool out_of_patience() const {
-    return config().eval.patience > 0 && state_.evaluations_without_improvement >= config().eval.patience;
+  bool per_task() const { return config().eval.best == config::kBestPerTask; }
+  bool is_stopped(const Standing& standing) const { return standing.is_stopped(config().eval.patience); }
+  bool all_stopped() const {
+    return std::ranges::all_of(state_.standings, [this](const Standing& standing) { return is_stopped(standing); });
   }
 
   void save() {
@@ -304,7 +300,9 @@ class Run {
     io::save_checkpoint(dir_, checkpoint);
     write_trainer_state();
     std::vector<int64_t> protected_steps;
-    if (state_.best) protected_steps.push_back(state_.best->step);
+    for (const Standing& standing : state_.standings) {
+      if (standing.best) protected_steps.push_back(standing.best->step);
+    }
     io::prune_checkpoints(dir_, config().checkpoint.keep, protected_steps);
   }
 
@@ -322,18 +320,35 @@ class Run {
 
   TrainResult finish() {
     TrainResult result{.steps = state_.step,
-                       .best_step = state_.best ? state_.best->step : state_.step,
-                       .best_value = state_.best ? std::optional(state_.best->value) : std::nullopt,
+                       .best_step = state_.step,
                        .stopped_early = stopped_early_,
                        .tokens = state_.tokens,
                        .seconds = state_.seconds,
                        .run_seconds = run_seconds(),
                        .artefact = artefact_dir(config())};
-    if (result.best_step != state_.step) {
-      load_parameters(setup_.model, io::load_checkpoint(io::checkpoint_dir(dir_, result.best_step)).tensors);
+    if (per_task()) {
+      take_best_steps(result);
+    } else if (const std::optional<Best>& best = state_.standings[0].best) {
+      result.best_step = best->step;
+      result.best_value = best->value;
+      if (best->step != state_.step)
+        load_parameters(setup_.model, io::load_checkpoint(io::checkpoint_dir(dir_, best->step)).tensors);
     }
-    if (!std::filesystem::exists(result.artefact)) write_artefact(setup_, result.best_step);
+    if (!std::filesystem::exists(result.artefact)) write_artefact(setup_, result.best_step, result.task_steps);
     return result;
+  }
+
+  /// Each task's own; all have dev rows (train/check_setup.h).
+  void take_best_steps(TrainResult& result) {
+    double sum = 0;
+    for (const int64_t group : groups_.of_task) {
+      const Best& best = state_.standings[group].best.value();
+      result.task_steps.push_back(best.step);
+      sum += best.value;
+    }
+    result.best_step = std::ranges::max(result.task_steps);
+    result.best_value = sum / static_cast<double>(result.task_steps.size());
+    load_snapshots(setup_, result.task_steps);
   }
 
   double run_seconds() const { return run_seconds_before_ + seconds_since(begin_); }
@@ -342,6 +357,7 @@ class Run {
   const TrainOptions& options_;
   std::filesystem::path dir_;
   RunLock lock_;
+  config::TaskGroups groups_;
   std::vector<NamedTensor> parameters_;
   AdamW optimizer_;
   TrainerState state_;

@@ -7,6 +7,9 @@
 //   trainer_state.json       the same history in the shape transformers writes
 //   checkpoint-<step>/       masters, optimizer, cursors; verified by checksum; the newest checkpoint.keep and the best
 //   adapter/                 at the end: the best weights as a multi-task adapter (model/ for method `full`)
+//
+// With `eval.best: per_task` each task (or group of tasks) is judged and stopped by itself: from the evaluation on that
+// uses up its patience, its draws are left out of the steps, which change in nothing else, and its best step stands.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +18,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "train/setup.h"
 #include "train/trainer_state.h"
@@ -32,8 +36,9 @@ struct TrainOptions {
 
 struct TrainResult {
   int64_t steps = 0;
-  int64_t best_step = 0;
-  std::optional<double> best_value;  // of eval.best; nothing where there are no dev rows
+  int64_t best_step = 0;             // the last of several
+  std::optional<double> best_value;  // of eval.best, with `per_task` the mean; nothing where there are no dev rows
+  std::vector<int64_t> task_steps;   // [tasks], each one's best, with `per_task` alone
   bool stopped_early = false;
   int64_t tokens = 0;              // trained on, by all processes of the run
   double seconds = 0;              // of its optimizer steps, evaluations and checkpoints left out, by all of them

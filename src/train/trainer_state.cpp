@@ -34,10 +34,11 @@ nlohmann::json TrainerState::to_json() const {
                          {"tokens", tokens},
                          {"metrics_size", metrics_size},
                          {"window", {{"objective", window.objective}, {"tasks", tasks}, {"steps", window_steps}}},
-                         {"evaluations_without_improvement", evaluations_without_improvement},
+                         {"idle_steps", idle_steps},
+                         {"standings", nlohmann::json::array()},
                          {"evaluation_due", evaluation_due},
                          {"time", {{"seconds", seconds}, {"run_seconds", run_seconds}}}};
-  if (best) json["best"] = {{"step", best->step}, {"value", best->value}};
+  for (const Standing& standing : standings) json["standings"].push_back(standing.to_json());
   return json;
 }
 
@@ -52,13 +53,14 @@ TrainerState TrainerState::from_json(const nlohmann::json& json, const std::stri
     state.window.objective = window.at("objective");
     for (const nlohmann::json& task : window.at("tasks")) state.window.tasks.push_back({task.at(0), task.at(1)});
     state.window_steps = window.at("steps");
-    state.evaluations_without_improvement = json.at("evaluations_without_improvement");
+    state.idle_steps = json.at("idle_steps");
+    for (const nlohmann::json& standing : json.at("standings"))
+      state.standings.push_back(Standing::from_json(standing));
     state.evaluation_due = json.value("evaluation_due", false);
     if (json.contains("time")) {
       state.seconds = json["time"].at("seconds");
       state.run_seconds = json["time"].at("run_seconds");
     }
-    if (json.contains("best")) state.best = Best{json["best"].at("step"), json["best"].at("value")};
     return state;
   } catch (const nlohmann::json::exception& problem) {
     throw Error(ErrorKind::kModel,
@@ -67,10 +69,11 @@ TrainerState TrainerState::from_json(const nlohmann::json& json, const std::stri
 }
 
 nlohmann::ordered_json hf_trainer_state(const TrainerState& state, double epoch, int64_t total_steps) {
-  nlohmann::ordered_json json;
-  json["best_metric"] = state.best ? nlohmann::ordered_json(state.best->value) : nlohmann::ordered_json();
-  json["best_model_checkpoint"] =
-      state.best ? nlohmann::ordered_json("checkpoint-" + std::to_string(state.best->step)) : nlohmann::ordered_json();
+  nlohmann::ordered_json json = {{"best_metric", nullptr}, {"best_model_checkpoint", nullptr}};
+  if (state.standings.size() == 1 && state.standings[0].best) {
+    json["best_metric"] = state.standings[0].best->value;
+    json["best_model_checkpoint"] = "checkpoint-" + std::to_string(state.standings[0].best->step);
+  }
   json["epoch"] = epoch;
   json["global_step"] = state.step;
   json["max_steps"] = total_steps;

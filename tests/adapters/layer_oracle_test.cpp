@@ -62,7 +62,7 @@ TEST_P(LayerOracle, OutputsAndEveryGradientEqualTheEquation) {
   std::vector<std::shared_ptr<const TaskGate>> gates;
   for (const std::string& prefix :
        shared ? std::vector<std::string>{""} : std::vector<std::string>{"layers.0.", "layers.1."}) {
-    embeddings.push_back(std::make_shared<TaskEmbedding>(4, 6, /*seed=*/1));
+    embeddings.push_back(std::make_shared<TaskEmbedding>(TaskList{.names = {"a", "b", "c", "d"}}, 6, /*seed=*/1));
     set({"task_embedding", embeddings.back()->table}, oracle[prefix + "gate.E"]);
     gates.push_back(std::make_shared<TaskGate>(
         GateOptions{.name = prefix + "gate", .rank = kRank, .experts = experts(), .mean_one = mean_one()},

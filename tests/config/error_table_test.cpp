@@ -152,7 +152,13 @@ const std::vector<Case>& cases() {
        "run.yaml:3:20: `adapter.targets` holds several names in one (found `q_proj, "
        "v_proj`); write a list: [q_proj, v_proj]"},
       {"tasks: {a: {labels: [x, y, x]}}", "run.yaml:3:21: `tasks.a.labels` holds a label twice (found `x`)"},
-      {"eval: {best: \"\"}", "run.yaml:3:14: `eval.best` is empty (expected mean, or a task's name)"},
+      {"eval: {best: \"\"}", "run.yaml:3:14: `eval.best` is empty (expected mean, per_task, or a task's name)"},
+      {"eval: {best: per_task}\nadapter: {method: molora}",
+       "run.yaml:3:14: `eval.best: per_task` needs a method whose weights are linear in the task (found method molora, "
+       "whose gate sees the row; expected mean, or a task's name)"},
+      {"eval: {best: per_task}\nadapter: {method: full}",
+       "run.yaml:3:14: `eval.best: per_task` needs a method whose weights are linear in the task (found method full, "
+       "which trains the one model that all tasks share; expected mean, or a task's name)"},
   };
   return table;
 }

@@ -74,6 +74,7 @@ RunConfig drawn(uint64_t seed) {
     if (draw.flag()) task.max_rows = draw.integer(1);
     if (draw.flag()) task.weight = 1e6 * (1 - draw.fraction());
     if (draw.flag()) task.share = 1e9 * (1 - draw.fraction());
+    if (draw.flag()) task.group = draw.text();
     if (draw.flag()) task.labels = {draw.text() + "1", draw.text() + "2"};
   }
   config.chat_template.chat = draw.flag();

@@ -53,6 +53,35 @@ TEST(TrainingStream, ResumesAnywhereWithWhateverPrefetch) {
   }
 }
 
+TEST(TrainingStream, LeavesATasksDrawsOutAndTheOthersAsTheyAre) {
+  StreamOptions alone = options();
+  alone.without = {true, false};
+  TrainingStream whole(rows(), options()), rest(rows(), alone);
+  int64_t idle = 0, drawn = 0;
+  for (int i = 0; i < 10; ++i) {
+    const StepBatches all = whole.next(), left = rest.next();
+    EXPECT_EQ(left.cursor, all.cursor);
+    std::vector<int64_t> expected, found;  // keys, which name the draws
+    for (const PackedBatch& pack : all.packs) {
+      for (size_t s = 0; s < pack.tasks.size(); ++s) {
+        if (pack.tasks[s] == 1) expected.push_back(pack.sample_keys[s]);
+      }
+    }
+    double weight = 0;
+    for (const PackedBatch& pack : left.packs) {
+      found.insert(found.end(), pack.sample_keys.begin(), pack.sample_keys.end());
+      for (const float part : pack.weights) weight += part;
+    }
+    EXPECT_THAT(found, testing::UnorderedElementsAreArray(expected));
+    EXPECT_EQ(left.tasks.size(), 2u);
+    EXPECT_NEAR(weight, expected.empty() ? 0 : 1, 1e-6);
+    idle += left.packs.empty() ? 1 : 0;
+    drawn += static_cast<int64_t>(found.size());
+  }
+  EXPECT_GT(idle, 0) << "no step without a row of the smaller task: the test shows less than it says";
+  EXPECT_GT(drawn, 0);
+}
+
 TEST(TrainingStream, CanBeDroppedAtAnyTime) {
   for (int taken = 0; taken < 20; ++taken) {
     TrainingStream stream(rows(), options(1));

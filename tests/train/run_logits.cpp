@@ -27,7 +27,7 @@ void write_logits(const std::string& run, const std::string& base, const std::st
   adapters::Model model{load_base(read_base_files(base), saved.config, linear_form(saved.config.quantization)).decoder,
                         nullptr};
   if (!task.empty()) {
-    model.adapters = std::make_unique<adapters::AdapterSet>(*model.decoder, saved.config.adapter, saved.task_names(),
+    model.adapters = std::make_unique<adapters::AdapterSet>(*model.decoder, saved.config.adapter, saved.task_list(),
                                                             saved.config.train.seed);
     model.adapters->load(saved.tensors);
   }

@@ -349,8 +349,8 @@ TEST(TrainerState, ComesBackFromJsonToTheBit) {
   TrainerState state{.step = 7, .cursor = {2, 3}, .tokens = 1234, .metrics_size = 99};
   state.window = {.objective = 1.0 / 3, .tasks = {{0.1, 3}, {1e-300, 4}}};
   state.window_steps = 2;
-  state.best = Best{4, 0.7};
-  state.evaluations_without_improvement = 1;
+  state.idle_steps = 2;
+  state.standings = {{Best{4, 1.0 / 3}, 1}, {std::nullopt, 0}};
   state.evaluation_due = true;
   state.seconds = 1.0 / 7;
   const TrainerState back = TrainerState::from_json(nlohmann::json::parse(state.to_json().dump()), "state.json");
@@ -358,6 +358,8 @@ TEST(TrainerState, ComesBackFromJsonToTheBit) {
   EXPECT_EQ(back.window.objective, state.window.objective);
   EXPECT_TRUE(back.evaluation_due);
   EXPECT_EQ(back.seconds, 1.0 / 7);
+  EXPECT_EQ(back.idle_steps, 2);
+  EXPECT_EQ(back.standings[0].best->value, 1.0 / 3);
   EXPECT_EQ(back.window.tasks[1].sum, 1e-300);
   EXPECT_EQ(back.cursor, state.cursor);
   try {
@@ -371,7 +373,7 @@ TEST(TrainerState, ComesBackFromJsonToTheBit) {
 
 TEST(TrainerState, HasTheShapeOfTransformersFile) {
   TrainerState state{.step = 6};
-  state.best = Best{4, 0.5};
+  state.standings = {{Best{4, 0.5}, 0}};
   state.history = {
       {{"step", 3},
        {"epoch", 0.5},
