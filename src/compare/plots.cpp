@@ -9,8 +9,13 @@
 namespace moelora::compare {
 namespace {
 
-constexpr double kWidth = 760, kHeight = 300, kLeft = 56, kRight = 12, kTop = 12, kBottom = 40;
-constexpr int kTicks = 5;
+/// A picture's size, the margins around what is drawn, and the number of parts of its axes.
+struct Frame {
+  double width = 760, height = 300, left = 56, right = 12, top = 12, bottom = 40;
+  int ticks = 5;
+};
+constexpr Frame kWide;
+constexpr Frame kSmall{.width = 300, .height = 190, .left = 46, .right = 8, .top = 8, .bottom = 36, .ticks = 3};
 
 /// Okabe and Ito's palette, told apart by colour-blind readers, and darker shades of it.
 std::string colour(size_t series) {
@@ -35,9 +40,9 @@ std::string text_at(double x, double y, const char* anchor, const std::string& t
          eval::html_escaped(text) + "</text>\n";
 }
 
-std::string open_svg() {
-  return "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + number(kWidth, "%.0f") + " " +
-         number(kHeight, "%.0f") + "\" font-family=\"sans-serif\" font-size=\"11\" role=\"img\">\n";
+std::string open_svg(const Frame& frame) {
+  return "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + number(frame.width, "%.0f") + " " +
+         number(frame.height, "%.0f") + "\" font-family=\"sans-serif\" font-size=\"11\" role=\"img\">\n";
 }
 
 struct Axis {
@@ -45,20 +50,22 @@ struct Axis {
   double at(double value) const { return from + (value - least) / (most > least ? most - least : 1) * (to - from); }
 };
 
-std::string y_axis(const Axis& y) {
+std::string y_axis(const Axis& y, const Frame& frame) {
   std::string out;
-  for (int i = 0; i <= kTicks; ++i) {
-    const double value = y.least + (y.most - y.least) * i / kTicks;
-    out += line(kLeft, y.at(value), kWidth - kRight, y.at(value), i == 0 ? "#888" : "#8884") +
-           text_at(kLeft - 6, y.at(value) + 4, "end", number(value, "%.3g"));
+  for (int i = 0; i <= frame.ticks; ++i) {
+    const double value = y.least + (y.most - y.least) * i / frame.ticks;
+    out += line(frame.left, y.at(value), frame.width - frame.right, y.at(value), i == 0 ? "#888" : "#8884") +
+           text_at(frame.left - 6, y.at(value) + 4, "end", number(value, "%.3g"));
   }
   return out;
 }
 
 }  // namespace
 
-std::string line_plot(const std::vector<Series>& series, const std::string& x_name, const std::string& y_name) {
-  Axis x{.from = kLeft, .to = kWidth - kRight}, y{.from = kHeight - kBottom, .to = kTop};
+std::string line_plot(const std::vector<Series>& series, const std::string& x_name, const std::string& y_name,
+                      PlotSize size) {
+  const Frame& frame = size == PlotSize::kWide ? kWide : kSmall;
+  Axis x{.from = frame.left, .to = frame.width - frame.right}, y{.from = frame.height - frame.bottom, .to = frame.top};
   bool any = false;
   for (const Series& one : series) {
     for (const auto& [at, value] : one.points) {
@@ -70,12 +77,12 @@ std::string line_plot(const std::vector<Series>& series, const std::string& x_na
     }
   }
   if (!any) return "";
-  std::string out = open_svg() + y_axis(y);
-  for (int i = 0; i <= kTicks; ++i) {
-    const double value = x.least + (x.most - x.least) * i / kTicks;
-    out += text_at(x.at(value), kHeight - kBottom + 15, "middle", number(value, "%.3g"));
+  std::string out = open_svg(frame) + y_axis(y, frame);
+  for (int i = 0; i <= frame.ticks; ++i) {
+    const double value = x.least + (x.most - x.least) * i / frame.ticks;
+    out += text_at(x.at(value), frame.height - frame.bottom + 15, "middle", number(value, "%.3g"));
   }
-  out += text_at((kLeft + kWidth) / 2, kHeight - 8, "middle", x_name + " · " + y_name);
+  out += text_at((frame.left + frame.width) / 2, frame.height - 8, "middle", x_name + " · " + y_name);
   for (size_t s = 0; s < series.size(); ++s) {
     if (series[s].points.empty()) continue;
     out += "<polyline fill=\"none\" stroke-width=\"1.8\" stroke=\"" + colour(s) + "\" points=\"";
@@ -87,15 +94,15 @@ std::string line_plot(const std::vector<Series>& series, const std::string& x_na
 
 std::string bar_plot(const std::vector<std::string>& groups, const std::vector<std::string>& series,
                      const std::vector<std::vector<Bar>>& bars) {
-  Axis y{.most = 0, .from = kHeight - kBottom, .to = kTop};
+  Axis y{.most = 0, .from = kWide.height - kWide.bottom, .to = kWide.top};
   for (const std::vector<Bar>& group : bars) {
     for (const Bar& bar : group) y.most = std::max(y.most, bar.value + bar.deviation);
   }
-  std::string out = open_svg() + y_axis(y);
-  const double group_width = (kWidth - kLeft - kRight) / static_cast<double>(groups.size());
+  std::string out = open_svg(kWide) + y_axis(y, kWide);
+  const double group_width = (kWide.width - kWide.left - kWide.right) / static_cast<double>(groups.size());
   const double width = 0.84 * group_width / static_cast<double>(series.size());
   for (size_t g = 0; g < groups.size(); ++g) {
-    const double left = kLeft + group_width * (static_cast<double>(g) + 0.08);
+    const double left = kWide.left + group_width * (static_cast<double>(g) + 0.08);
     for (size_t s = 0; s < series.size(); ++s) {
       const Bar& bar = bars[g][s];
       const double x = left + width * static_cast<double>(s), top = y.at(bar.value);
@@ -107,7 +114,7 @@ std::string bar_plot(const std::vector<std::string>& groups, const std::vector<s
                     y.at(bar.value + bar.deviation), "currentColor");
       }
     }
-    out += text_at(left + 0.42 * group_width, kHeight - kBottom + 15, "middle", groups[g]);
+    out += text_at(left + 0.42 * group_width, kWide.height - kWide.bottom + 15, "middle", groups[g]);
   }
   return out + "</svg>\n";
 }

@@ -12,8 +12,11 @@ struct Series {
   std::string name;
   std::vector<std::pair<double, double>> points;  // x ascending
 };
+/// A picture as wide as the page, or one of several beside each other.
+enum class PlotSize { kWide, kSmall };
 /// Lines over a common x axis. Series without points are left out; nothing to draw: empty.
-std::string line_plot(const std::vector<Series>& series, const std::string& x_name, const std::string& y_name);
+std::string line_plot(const std::vector<Series>& series, const std::string& x_name, const std::string& y_name,
+                      PlotSize size = PlotSize::kWide);
 
 struct Bar {
   double value = 0;

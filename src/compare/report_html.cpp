@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <functional>
 #include <map>
 
 #include "compare/gate_picture.h"
@@ -21,6 +22,7 @@ h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2.2rem 0 .4rem;border-top:1px so
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.86rem}td,th{padding:.15rem .6rem;text-align:right}
 th{font-weight:600;color:var(--soft);border-bottom:1px solid var(--line)}td:first-child,th:first-child{text-align:left}
 .wide{overflow-x:auto}.soft{color:var(--soft)}svg{max-width:100%;height:auto}
+.small{display:grid;grid-template-columns:repeat(auto-fill,minmax(18rem,1fr));gap:.8rem}figure{margin:0}
 .legend span{margin-right:1rem;white-space:nowrap}.legend i{display:inline-block;width:.8rem;height:.8rem;margin-right:.3rem;border-radius:2px}
 </style></head><body>
 )";
@@ -64,11 +66,12 @@ std::string difference_table(const Table& table) {
   return out + "</table></div>\n";
 }
 
-/// Mean over the seeds at each step that all of them have.
-Series mean_curve(const VariantResults& results, std::vector<CurvePoint> Result::*curve) {
+/// Mean over the seeds at each step that all of them have. `curve` takes a Result.
+template <typename Curve>
+Series mean_curve(const VariantResults& results, const Curve& curve) {
   std::map<int64_t, std::pair<double, size_t>> sums;
   for (const Result& result : results.seeds) {
-    for (const CurvePoint& point : result.*curve) {
+    for (const CurvePoint& point : std::invoke(curve, result)) {
       sums[point.step].first += point.loss;
       ++sums[point.step].second;
     }
@@ -88,6 +91,24 @@ std::string curves(const Table& table) {
     train.push_back(mean_curve(*row.results, &Result::train_curve));
   }
   return line_plot(train, "optimizer step", "training loss") + line_plot(dev, "optimizer step", "loss on dev rows");
+}
+
+/// One picture a task, each with a scale of its own.
+std::string task_curves(const Table& table) {
+  std::string out;
+  for (const std::string& task : table.tasks) {
+    std::vector<Series> series;
+    for (const Table::Row& row : table.rows) {
+      series.push_back(mean_curve(*row.results, [&](const Result& result) {
+        const auto curve = result.task_dev_curves.find(task);
+        return curve == result.task_dev_curves.end() ? std::vector<CurvePoint>() : curve->second;
+      }));
+    }
+    const std::string plot = line_plot(series, "optimizer step", "loss", PlotSize::kSmall);
+    if (!plot.empty())
+      out += "<figure><figcaption>" + eval::html_escaped(task) + "</figcaption>" + plot + "</figure>\n";
+  }
+  return out.empty() ? out : "<h2>Losses on dev rows by task</h2>\n<div class=\"small\">\n" + out + "</div>\n";
 }
 
 std::string bars(const Table& table, const std::vector<std::string>& names) {
@@ -124,8 +145,8 @@ std::string comparison_html(const Comparison& comparison, const Table& table) {
          legend(names) + bars(table, names) + "<h2>Against " + eval::html_escaped(comparison.spec.reference) +
          "</h2>\n<p class=\"soft\">Hierarchical bootstrap (seed, then group of rows), 95 % interval, Holm's "
          "correction</p>\n" +
-         difference_table(table) + "<h2>Losses</h2>\n" + legend(names) + curves(table) + gates(table) +
-         "</body></html>\n";
+         difference_table(table) + "<h2>Losses</h2>\n" + legend(names) + curves(table) + task_curves(table) +
+         gates(table) + "</body></html>\n";
 }
 
 }  // namespace moelora::compare

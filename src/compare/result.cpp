@@ -102,6 +102,8 @@ ordered_json to_json(const Result& result) {
                       {"dev_is_score", result.dev_is_score},
                       {"seconds", {{"train", result.train_seconds}, {"test", result.test_seconds}}},
                       {"curves", {{"train", curve_json(result.train_curve)}, {"dev", curve_json(result.dev_curve)}}}};
+  out["curves"]["dev_of_tasks"] = ordered_json::object();
+  for (const auto& [task, curve] : result.task_dev_curves) out["curves"]["dev_of_tasks"][task] = curve_json(curve);
   ordered_json gates = ordered_json::array();
   for (const adapters::GateTable& gate : result.gates)
     gates.push_back({{"name", gate.name}, {"weights", gate.weights}});
@@ -128,6 +130,8 @@ Result result_from(const json& in, const std::string& where) {
                   .train_curve = curve_from(in.at("curves").at("train")),
                   .dev_curve = curve_from(in.at("curves").at("dev")),
                   .gate_tasks = in.at("gates").at("tasks")};
+    const json task_curves = in["curves"].value("dev_of_tasks", json::object());
+    for (const auto& [task, curve] : task_curves.items()) result.task_dev_curves[task] = curve_from(curve);
     if (!in.at("dev").is_null()) result.dev = in["dev"].get<double>();
     for (const json& gate : in["gates"].at("tables")) result.gates.push_back({gate.at("name"), gate.at("weights")});
     for (const auto& [name, task] : in.at("tasks").items()) result.tasks.push_back(task_from(name, task));

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -43,7 +44,8 @@ struct Result {
   double train_seconds = 0;   // of all processes that worked on it, evaluations on dev rows included
   double test_seconds = 0;
   std::vector<CurvePoint> train_curve;
-  std::vector<CurvePoint> dev_curve;
+  std::vector<CurvePoint> dev_curve;  // mean over the tasks
+  std::map<std::string, std::vector<CurvePoint>> task_dev_curves;
   std::vector<adapters::GateTable> gates;  // empty where no gate sees the task
   std::vector<std::string> gate_tasks;     // rows of each table
   std::vector<TaskResult> tasks;  // on the test rows; empty for a run that only served to choose a learning rate

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -56,13 +57,26 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+/// To a picture's precision: a result is a small file.
+double rounded(double loss) {
+  return std::round(loss * 1e5) / 1e5;
+}
+
 /// Loss curves out of a run's metrics.jsonl; of a run that is made of several there are none.
 void read_curves(const fs::path& run, Result& result) {
   std::ifstream lines(run / "metrics.jsonl");
   for (std::string line; std::getline(lines, line);) {
     const nlohmann::json record = nlohmann::json::parse(line);
     if (record.contains("train")) result.train_curve.push_back({record.at("step"), record["train"].at("loss")});
-    if (record.contains("eval")) result.dev_curve.push_back({record.at("step"), record["eval"].at("mean").at("loss")});
+    if (!record.contains("eval")) continue;
+    for (const auto& [task, values] : record["eval"].items()) {
+      const CurvePoint point{record.at("step"), values.at("loss")};
+      if (task == config::kBestOfMean) {
+        result.dev_curve.push_back(point);
+      } else {
+        result.task_dev_curves[task].push_back({point.step, rounded(point.loss)});
+      }
+    }
   }
 }
 

@@ -23,6 +23,7 @@ Result made() {
                 .train_seconds = 1.5};
   result.train_curve = {{1, 2.0}, {2, 1.0}};
   result.dev_curve = {{2, 1.5}};
+  result.task_dev_curves = {{"items", {{2, 1.25}, {4, 1.0}}}, {"text", {{2, 1.75}, {4, 2.0}}}};
   result.gates = {{"shared", {{0.25F, 0.75F}, {0.5F, 0.5F}}}};
   result.gate_tasks = {"items", "labels"};
   result.tasks.push_back({.task = "items",
@@ -87,7 +88,8 @@ TEST(Report, PagesNeedNoNetworkAndEscapeNames) {
                                                     ::testing::HasSubstr("href="))));
   size_t pictures = 0;
   for (size_t at = html.find("<svg"); at != std::string::npos; at = html.find("<svg", at + 1)) ++pictures;
-  EXPECT_EQ(pictures, 2u + 1u + 2u);  // two curves, bars, two gates
+  EXPECT_EQ(pictures, 2u + 2u + 1u + 2u);  // two curves, those of two tasks, bars, two gates
+  EXPECT_THAT(html, ::testing::HasSubstr("<figcaption>items</figcaption><svg"));
   EXPECT_THAT(markdown, ::testing::HasSubstr("| **0.25"));
   EXPECT_THAT(markdown, ::testing::HasSubstr("edge of the grid"));
   const nlohmann::ordered_json json = comparison_json(comparison, table);
