@@ -14,6 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using config::Method;
+using moelora::testing::expect_same_update;
 using moelora::testing::MadeRun;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -29,14 +30,6 @@ struct Grouped : MadeRun {
     config.eval.every_steps = 2;
   }
 };
-
-void expect_same(const std::vector<adapters::CollapsedLinear>& a, const std::vector<adapters::CollapsedLinear>& b) {
-  ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) {
-    EXPECT_TRUE(a[i].a.equal(b[i].a)) << a[i].path;
-    EXPECT_TRUE(a[i].b.equal(b[i].b)) << a[i].path;
-  }
-}
 
 /// Linear by linear, B A of a task of a finished run.
 std::vector<at::Tensor> updates(const fs::path& run, const std::string& task) {
@@ -60,7 +53,7 @@ TEST(Groups, HaveOneRowOfTheGateAndOneExportedAdapter) {
     EXPECT_EQ(gates[0].weights[0], gates[0].weights[1]);
     EXPECT_NE(gates[0].weights[0], gates[0].weights[2]);
   }
-  expect_same(open.model.adapters->collapse(0), open.model.adapters->collapse(1));
+  expect_same_update(open.model.adapters->collapse(0), open.model.adapters->collapse(1));
 }
 
 /// All rows in every step, so that the order of tasks decides nothing.
@@ -121,7 +114,7 @@ TEST(Groups, HaveOneBestStepByTheMeanOfTheirTasks) {
   EXPECT_THAT(result.task_steps, ElementsAre(2, 2, 4));
   EXPECT_NEAR(*result.best_value, (0.1 + 0.8) / 2 * 2 / 3 + 2.0 / 3, 1e-12);
   const OpenRun open = open_run(made.config.output);
-  expect_same(open.model.adapters->collapse(0), open.model.adapters->collapse(1));
+  expect_same_update(open.model.adapters->collapse(0), open.model.adapters->collapse(1));
 }
 
 TEST(Groups, AreKnownToANewTaskAndToARunThatStartsFromThem) {

@@ -7,9 +7,12 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "adapters/collapse.h"
 #include "core/random.h"
 #include "core/temporary_directory.h"
 #include "support/fixtures_dir.h"
@@ -88,6 +91,28 @@ inline void expect_same_tensors(const std::vector<train::NamedTensor>& a, const 
     EXPECT_EQ(a[i].first, b[i].first);
     EXPECT_TRUE(a[i].second.equal(b[i].second)) << a[i].first;
   }
+}
+
+/// Linear by linear, bit for bit.
+inline void expect_same_update(const std::vector<adapters::CollapsedLinear>& a,
+                               const std::vector<adapters::CollapsedLinear>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].path, b[i].path);
+    EXPECT_TRUE(a[i].a.equal(b[i].a)) << a[i].path;
+    EXPECT_TRUE(a[i].b.equal(b[i].b)) << a[i].path;
+  }
+}
+
+/// metrics.jsonl without what depends on the clock.
+inline std::vector<nlohmann::json> metrics(const std::filesystem::path& run) {
+  std::vector<nlohmann::json> lines;
+  std::ifstream file(run / "metrics.jsonl");
+  for (std::string line; std::getline(file, line);) {
+    lines.push_back(nlohmann::json::parse(line));
+    lines.back().erase("time");
+  }
+  return lines;
 }
 
 }  // namespace moelora::testing

@@ -2,7 +2,6 @@
 // stopped is drawn no more.
 #include <gmock/gmock.h>
 
-#include <fstream>
 #include <set>
 
 #include "core/error.h"
@@ -20,7 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using config::Method;
+using moelora::testing::expect_same_update;
 using moelora::testing::MadeRun;
+using moelora::testing::metrics;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -48,15 +49,6 @@ RunSetup at_step(const MadeRun& made, int64_t step) {
   RunSetup setup = made.setup();
   load_parameters(setup.model, io::load_checkpoint(io::checkpoint_dir(made.config.output, step)).tensors);
   return setup;
-}
-
-void expect_same(const std::vector<adapters::CollapsedLinear>& a, const std::vector<adapters::CollapsedLinear>& b) {
-  ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) {
-    EXPECT_EQ(a[i].path, b[i].path);
-    EXPECT_TRUE(a[i].a.equal(b[i].a)) << a[i].path;
-    EXPECT_TRUE(a[i].b.equal(b[i].b)) << a[i].path;
-  }
 }
 
 struct Way {
@@ -89,8 +81,8 @@ TEST_P(PerTaskOfMethod, EachTaskIsTheCheckpointOfItsOwnBestStep) {
     const auto task = static_cast<int64_t>(t);
     const auto expected = snapshot.model.adapters->collapse(task);
     EXPECT_EQ(expected[0].a.size(0), made.config.adapter.rank);
-    expect_same(open.model.adapters->collapse(task), expected);
-    expect_same(setup.model.adapters->collapse(task), expected);
+    expect_same_update(open.model.adapters->collapse(task), expected);
+    expect_same_update(setup.model.adapters->collapse(task), expected);
     const std::string name = setup.dataset.tasks[t].name;
     EXPECT_NEAR(dev.tasks.at(name).at("loss"), evaluate_on_dev(snapshot, {}, 8).tasks.at(name).at("loss"), 1e-6);
     const std::vector<adapters::GateTable> own = snapshot.model.adapters->gates();
@@ -137,17 +129,6 @@ TEST(PerTask, TasksThatShareTheirBestStepShareItsWeights) {
   moelora::testing::expect_same_tensors(load_run_adapter(made.config.output).tensors,
                                         load_run_adapter(mean.config.output).tensors);
   moelora::testing::expect_same_tensors(moelora::testing::snapshot(own), moelora::testing::snapshot(shared));
-}
-
-/// metrics.jsonl without what depends on the clock.
-std::vector<nlohmann::json> metrics(const fs::path& run) {
-  std::vector<nlohmann::json> lines;
-  std::ifstream file(run / "metrics.jsonl");
-  for (std::string line; std::getline(file, line);) {
-    lines.push_back(nlohmann::json::parse(line));
-    lines.back().erase("time");
-  }
-  return lines;
 }
 
 TEST(PerTask, AStoppedTaskIsDrawnNoMoreAndItsBestStands) {

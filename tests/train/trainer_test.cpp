@@ -8,7 +8,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <limits>
 #include <set>
 
@@ -28,6 +27,7 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 using moelora::testing::MadeRun;
+using moelora::testing::metrics;
 
 /// The message of a run that must fail numerically without a change to any weight.
 std::string numeric_failure(RunSetup& setup) {
@@ -126,17 +126,6 @@ TEST(Train, NamesTheRowWhoseLossIsNotFiniteOnlyWhenItIsTriedAlone) {
     EXPECT_THAT(error.what(), HasSubstr("step 5, task `colour`"));
     EXPECT_THAT(error.what(), HasSubstr("colour/train.jsonl:1"));
   }
-}
-
-/// metrics.jsonl without what depends on the clock.
-std::vector<nlohmann::json> metrics(const fs::path& run) {
-  std::vector<nlohmann::json> lines;
-  std::ifstream file(run / "metrics.jsonl");
-  for (std::string line; std::getline(file, line);) {
-    lines.push_back(nlohmann::json::parse(line));
-    lines.back().erase("time");
-  }
-  return lines;
 }
 
 std::map<std::string, double> same_scores(const RunSetup&) {
