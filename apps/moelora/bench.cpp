@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <utility>
 
 #include "bench/generate_bench.h"
 #include "bench/paired_bench.h"
@@ -22,6 +21,7 @@
 #include "nn/random_weights.h"
 #include "train/plan.h"
 #include "train/setup.h"
+#include "train/snapshots.h"
 #include "verbs.h"
 
 namespace moelora::app {
@@ -65,11 +65,11 @@ Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& ove
   if (!own.config.empty()) {
     train::RunSetup setup = train::prepare_data(config);
     train::load_model(setup);
+    prepared.workload = {setup.dataset.task_names(), setup.train_rows};
+    prepared.config = std::move(setup.config);  // `auto` is resolved
     prepared.model_name = config.model;
     prepared.workload_name = own.config;
     prepared.model = std::move(setup.model);
-    for (const data::Task& task : setup.dataset.tasks) prepared.workload.tasks.push_back(task.name);
-    prepared.workload.rows = setup.train_rows;
     return prepared;
   }
   at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
@@ -129,33 +129,36 @@ void print_table(const nlohmann::ordered_json& json) {
   }
 }
 
-/// The other of a pair, which must go on with the same base.
+bench::Contender contender(const config::RunConfig& config, const bench::Workload& workload) {
+  if (config.adapter.method == config::Method::kFull || config::is_made_of_runs(config.adapter.method)) {
+    throw Error(ErrorKind::kUsage, {.where = "--against",
+                                    .problem = "pairs are of methods that train one set of adapters over one base",
+                                    .found = config::name_of(config.adapter.method)});
+  }
+  return {.config = config, .tasks = train::task_list(workload.tasks, config), .rows = workload.rows};
+}
+
+/// The other of a pair: it goes on with the same base and rows.
 bench::Contender other_contender(const BenchTrainFlags& own, const Prepared& prepared,
                                  const std::vector<std::string>& overrides) {
-  std::vector<std::string> changed = overrides;
-  changed.push_back("train.weight_layout=" + config::name_of(prepared.config.train.weight_layout));
+  const config::TrainConfig& resolved = prepared.config.train;
+  std::vector<std::string> fixed = overrides;
+  fixed.push_back("train.weight_layout=" + config::name_of(resolved.weight_layout));
+  fixed.push_back("train.recompute=" + config::name_of(resolved.recompute));
+  std::vector<std::string> changed = fixed;
   changed.insert(changed.end(), own.against.begin(), own.against.end());
-  const bench::Workload workload = own.against_one_task ? bench::as_one_task(prepared.workload) : prepared.workload;
-  bench::Contender other{.config = bench_config(own, changed), .tasks = workload.tasks, .rows = workload.rows};
-  const config::RunConfig& config = prepared.config;
-  for (const config::RunConfig* one : {&config, &std::as_const(other.config)}) {
-    if (one->adapter.method == config::Method::kFull || config::is_made_of_runs(one->adapter.method)) {
-      throw Error(ErrorKind::kUsage, {.where = "--against",
-                                      .problem = "pairs are of methods that train one set of adapters over one base",
-                                      .found = config::name_of(one->adapter.method)});
-    }
-  }
-  config::RunConfig same = other.config;
-  same.adapter = config.adapter;
-  same.train.recompute = config.train.recompute;
-  same.train.tokens_per_batch = config.train.tokens_per_batch;
-  if (same != config) {
+  const config::RunConfig before = bench_config(own, fixed), config = bench_config(own, changed);
+  config::RunConfig same = config;
+  same.adapter = before.adapter;
+  same.train.recompute = before.train.recompute;
+  same.train.tokens_per_batch = before.train.tokens_per_batch;
+  if (same != before) {
     throw Error(ErrorKind::kUsage,
                 {.where = "--against",
                  .problem = "only the adapter, train.recompute and train.tokens_per_batch may differ",
                  .found = own.against.front()});
   }
-  return other;
+  return contender(config, own.against_one_task ? bench::as_one_task(prepared.workload) : prepared.workload);
 }
 
 void run_bench_train(const BenchTrainFlags& own, const std::vector<std::string>& overrides) {
@@ -177,10 +180,9 @@ void run_bench_train(const BenchTrainFlags& own, const std::vector<std::string>&
   } else {
     json["against"] = own.against;
     if (own.against_one_task) json["against"].push_back("one task");
-    const bench::Contender other = other_contender(own, prepared, overrides);
-    json.update(bench::paired_bench_json(bench::bench_pairs(
-        prepared.model, {.config = config, .tasks = prepared.workload.tasks, .rows = prepared.workload.rows}, other,
-        own.pairs, own.options)));
+    json.update(bench::paired_bench_json(bench::bench_pairs(prepared.model, contender(config, prepared.workload),
+                                                            other_contender(own, prepared, overrides), own.pairs,
+                                                            own.options)));
   }
   if (own.json) {
     std::cout << json.dump() << "\n";

@@ -85,7 +85,7 @@ class Demo {
     evaluate(method, method, /*without_adapter=*/false);
   }
 
-  /// Two runs of one thread each do about 1.6 times the work of one run of two threads: the model is small.
+  /// Two runs of one thread each do about 1.8 times the work of one run of two threads: the model is small.
   std::unique_ptr<ChildProcess> start_beside(const std::string& method, const std::vector<int>& cores) const {
     std::vector<std::string> arguments = {
         "demo",          "--output", own_.output, "--assets", own_.assets, "--rows", std::to_string(own_.rows),

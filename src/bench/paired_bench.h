@@ -1,11 +1,10 @@
-// What one way of training costs over another on the same steps, measured so that the machine's other work cancels: both
-// take turns over one loaded base, in pairs whose order alternates.
+// What one way of training costs over another on the same steps, measured so that the machine's other work cancels:
+// both take turns over one loaded base, in pairs whose order alternates.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <string>
 #include <vector>
 
 #include "bench/train_bench.h"
@@ -15,7 +14,7 @@ namespace moelora::bench {
 /// One of the two: its adapters are made anew for each turn.
 struct Contender {
   config::RunConfig config;
-  std::vector<std::string> tasks;
+  adapters::TaskList tasks;
   std::shared_ptr<const data::EncodedRows> rows;  // of the same samples, task for task or all of one
 };
 

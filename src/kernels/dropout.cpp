@@ -42,10 +42,6 @@ struct CounterDropout : torch::autograd::Function<CounterDropout> {
   }
 };
 
-}  // namespace
-
-namespace {
-
 void check(const at::Tensor& x, const DropoutKey& key, const at::Tensor& sample_key, const at::Tensor& position) {
   require(x.dim() == 2, "counter_dropout", "x [T, C]", x);
   for (const at::Tensor& name : {sample_key, position}) {

@@ -31,7 +31,7 @@ class BaseLinear {
   /// The bias [out], or undefined.
   virtual at::Tensor bias() const = 0;
 
-  /// What the weight takes in memory.
+  /// What a product reads of the weight: what it takes in memory, but for copies in another order.
   virtual int64_t weight_bytes() const = 0;
 
   /// Weights that training changes; empty for a frozen base.

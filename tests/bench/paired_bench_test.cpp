@@ -37,8 +37,9 @@ struct Paired : testing::Test {
 TEST_F(Paired, BothTakeTheSameStepsAndStepsOfAllTheEpochsAreTimed) {
   config::RunConfig lora = config;
   lora.adapter.method = config::Method::kLora;
-  const PairedBench bench = bench_pairs(model, {config, workload.tasks, workload.rows},
-                                        {lora, workload.tasks, workload.rows}, /*pairs=*/3, {.steps = 2, .warmup = 1});
+  const PairedBench bench =
+      bench_pairs(model, {config, {workload.tasks}, workload.rows}, {lora, {workload.tasks}, workload.rows},
+                  /*pairs=*/3, {.steps = 2, .warmup = 1});
   EXPECT_EQ(bench.ratios.size(), 3U);
   EXPECT_EQ(bench.tokens, 3 * 2 * 4 * 24);
   for (const double ratio : bench.ratios) EXPECT_GT(ratio, 0);
@@ -47,8 +48,9 @@ TEST_F(Paired, BothTakeTheSameStepsAndStepsOfAllTheEpochsAreTimed) {
 TEST_F(Paired, MoreRankCostsMore) {
   config::RunConfig wide = config;
   wide.adapter.rank = 256;
-  const PairedBench bench = bench_pairs(model, {wide, workload.tasks, workload.rows},
-                                        {config, workload.tasks, workload.rows}, /*pairs=*/5, {.steps = 2, .warmup = 1});
+  const PairedBench bench =
+      bench_pairs(model, {wide, {workload.tasks}, workload.rows}, {config, {workload.tasks}, workload.rows},
+                  /*pairs=*/5, {.steps = 2, .warmup = 1});
   EXPECT_GT(median(bench.cpu_ratios), 1.1);
 }
 
