@@ -19,6 +19,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/dropout.h"
+#include "kernels/few_rows.h"
 #include "kernels/glu.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
@@ -140,6 +141,13 @@ void decode_attention(benchmark::State& state) {  // range(1): cached positions;
   report_bytes(state, 16.0 * keys[0].nbytes());
 }
 
+void few_rows(benchmark::State& state) {  // range(1): rows; range(2): in; weights that no cache holds
+  const int64_t in = state.range(2), out = 200'000'000 / in;
+  const at::Tensor x = leaf({state.range(1), in}, dtype(state)).detach(), w = at::zeros({out, in}, dtype(state));
+  for (auto _ : state) benchmark::DoNotOptimize(few_rows_linear(x, w, {}));
+  report_bytes(state, w.nbytes());
+}
+
 void cross_entropy(benchmark::State& state) {  // range(1): supervised rows; range(2): with the gradient
   const at::Tensor hidden = leaf({state.range(1), kHidden}, dtype(state));
   const at::Tensor head = at::randn({kVocabulary, kHidden}, at::kFloat).mul(0.02).to(dtype(state));
@@ -175,6 +183,7 @@ MOELORA_BENCH(attention_of_aten)
     ->ArgNames({"bf16", "length", "backward"})
     ->ArgsProduct({{1, 0}, {128, 512, 1024}, {0, 1}});
 MOELORA_BENCH(decode_attention)->ArgNames({"bf16", "cached"})->ArgsProduct({{1, 0}, {512, 4096}});
+MOELORA_BENCH(few_rows)->ArgNames({"bf16", "rows", "in"})->ArgsProduct({{1, 0}, {1, 8}, {kHidden, kInner}});
 MOELORA_BENCH(cross_entropy)
     ->ArgNames({"bf16", "rows", "gradient"})
     ->ArgsProduct({{1, 0}, {64, 256}, {1}})

@@ -240,7 +240,7 @@ void add_bench_generate(CLI::App& bench) {
   verb->add_option("--new-tokens", own->options.new_tokens, "of each answer")
       ->check(CLI::Range(2, 1 << 14))
       ->capture_default_str();
-  verb->add_option("--pairs", own->options.pairs, "times that adapters and bare base are run, in turns")
+  verb->add_option("--pairs", own->options.pairs, "times that adapters and bare base are run, step by step in turns")
       ->check(CLI::Range(1, 1 << 10))
       ->capture_default_str();
   verb->add_flag("--json", own->json, "print one line of JSON instead of a table");

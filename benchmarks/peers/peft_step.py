@@ -41,6 +41,7 @@ class ExpertLoopLinear(nn.Module):
     def __init__(self, base, options, weights):
         super().__init__()
         self.base, self.scale, self.weights = base, 2.0, weights
+        self.dropout = nn.Dropout(options.dropout)
         rank = options.rank // options.experts
         self.down = nn.ModuleList(nn.Linear(base.in_features, rank, bias=False) for _ in range(options.experts))
         self.up = nn.ModuleList(nn.Linear(rank, base.out_features, bias=False) for _ in range(options.experts))
@@ -51,7 +52,7 @@ class ExpertLoopLinear(nn.Module):
         y, wide = self.base(x), x.to(self.down[0].weight.dtype)
         shares = self.weights[0].unsqueeze(1)  # [batch, 1, experts]
         for i, (down, up) in enumerate(zip(self.down, self.up)):
-            y = y + (self.scale * shares[..., i:i + 1] * up(down(wide))).to(y.dtype)
+            y = y + (self.scale * shares[..., i:i + 1] * up(down(self.dropout(wide)))).to(y.dtype)
         return y
 
 
@@ -79,7 +80,7 @@ def batches(rows, options, vocabulary):
 def adapt(model, options):
     """(model, trainable parameters, gate or None, the gate's slot)"""
     if options.method == "peft-lora":
-        model = get_peft_model(model, LoraConfig(r=options.rank, lora_alpha=2 * options.rank, target_modules=LINEARS, task_type="CAUSAL_LM"))
+        model = get_peft_model(model, LoraConfig(r=options.rank, lora_alpha=2 * options.rank, lora_dropout=options.dropout, target_modules=LINEARS, task_type="CAUSAL_LM"))
         return model, [p for p in model.parameters() if p.requires_grad], None, None
     model.requires_grad_(False)
     weights = [None]
@@ -124,6 +125,7 @@ def arguments():
     parser.add_argument("--warmup", type=int, default=1)
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--experts", type=int, default=8)
+    parser.add_argument("--dropout", type=float, default=0.0, help="of the adapters' inputs; each expert of the loop draws its own")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true", help="torch.compile the model; give --warmup 2 on ragged workloads")
     parser.add_argument("--dump", type=pathlib.Path)

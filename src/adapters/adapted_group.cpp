@@ -23,6 +23,11 @@ at::Tensor drop(const at::Tensor& x, const kernels::DropoutKey& key, const at::T
   return key.p > 0 && sample_keys.defined() ? kernels::counter_dropout_raw(x, key, sample_keys, positions) : x;
 }
 
+/// u = s z ⊙ m; no weights: all are 1.
+at::Tensor weigh(const at::Tensor& z, const at::Tensor& weights, double scale) {
+  return weights.defined() ? kernels::row_scale(z, weights, scale) : z.mul(scale);
+}
+
 }  // namespace
 
 AdaptedGroup::Outputs AdaptedGroup::compute(const at::Tensor& x, const std::optional<at::Tensor>& weights,
@@ -33,9 +38,16 @@ AdaptedGroup::Outputs AdaptedGroup::compute(const at::Tensor& x, const std::opti
   const bool few = kernels::takes_few_rows(dropped, p.stack_compute_);  // decoding
   const at::Tensor z = few ? kernels::few_rows_linear(dropped, p.stack_compute_, {})
                            : kernels::thin_project(dropped, p.stack_compute_);  // [T, n R]
-  const at::Tensor scaled = weights ? weights->mul(p.options_.scale) : at::Tensor();
-  const at::Tensor u = scaled.defined() ? kernels::row_scale(z, scaled) : z.mul(p.options_.scale);
-
+  const at::Tensor u = weigh(z, weights ? *weights : at::Tensor(), p.options_.scale);
+  if (std::vector<kernels::FewRowsLinear> linears = nn::as_few_rows(p.members(), x); few && !linears.empty()) {
+    for (size_t i = 0; i < p.adapters_.size(); ++i) {
+      kernels::FewRowsLinear& linear = linears[p.adapters_[i].member];
+      linear.u = u.narrow(1, i * rank, rank);
+      linear.b = p.b_rows_[i];
+    }
+    const WorkTimer matrix(Work::kMatrix);
+    return {kernels::few_rows_linears(x, linears), z};
+  }
   variable_list outputs;
   for (const nn::Member& member : p.members()) outputs.push_back(member.base->forward(x));
   for (size_t i = 0; i < p.adapters_.size(); ++i) {
@@ -46,14 +58,14 @@ AdaptedGroup::Outputs AdaptedGroup::compute(const at::Tensor& x, const std::opti
       outputs[p.adapters_[i].member].addmm_(u_i, p.b_compute_[i]);
     }
   }
-  return {std::move(outputs), z, scaled};
+  return {std::move(outputs), z};
 }
 
 variable_list AdaptedGroup::forward(AutogradContext* context, const at::Tensor& x, const at::Tensor&,
                                     const std::optional<at::Tensor>& weights, at::TensorList,
                                     const AdaptedProjection* projection, const TaskRows* rows) {
   Outputs outputs = compute(x, weights, *projection, *rows);
-  context->save_for_backward({x, outputs.z, outputs.scaled, rows->sample_keys(), rows->positions()});
+  context->save_for_backward({x, outputs.z, weights ? *weights : at::Tensor(), rows->sample_keys(), rows->positions()});
   context->saved_data["projection"] = reinterpret_cast<int64_t>(projection);
   return std::move(outputs.y);
 }
@@ -61,11 +73,11 @@ variable_list AdaptedGroup::forward(AutogradContext* context, const at::Tensor& 
 variable_list AdaptedGroup::backward(AutogradContext* context, const variable_list& dy) {
   const WorkTimer timer(Work::kAdapter);
   const variable_list saved = context->get_saved_variables();
-  const at::Tensor &x = saved[0], &z = saved[1], &scaled = saved[2], &sample_keys = saved[3], &positions = saved[4];
+  const at::Tensor &x = saved[0], &z = saved[1], &weights = saved[2], &sample_keys = saved[3], &positions = saved[4];
   // saved_data has no pointers. NOLINTNEXTLINE(performance-no-int-to-ptr)
   const auto& p = *reinterpret_cast<const AdaptedProjection*>(context->saved_data["projection"].toInt());
   const int64_t rank = p.options_.rank;
-  const at::Tensor u = scaled.defined() ? kernels::row_scale(z, scaled) : z.mul(p.options_.scale);
+  const at::Tensor u = weigh(z, weights, p.options_.scale);
 
   variable_list gradients(kFirstB + p.adapters_.size() + 2);  // the last two: projection and rows
   const at::Tensor du = at::empty_like(z);                    // [T, n R]
@@ -80,8 +92,8 @@ variable_list AdaptedGroup::backward(AutogradContext* context, const variable_li
                                  .to(p.adapters_[i].b.scalar_type());
   }
   at::Tensor dz;
-  if (scaled.defined()) {
-    auto [dz_scaled, dm] = kernels::row_scale_backward(du, z, scaled);
+  if (weights.defined()) {
+    auto [dz_scaled, dm] = kernels::row_scale_backward(du, z, weights.mul(p.options_.scale));
     dz = std::move(dz_scaled);
     gradients[kWeights] = dm.mul(p.options_.scale);
   } else {

@@ -22,10 +22,11 @@ namespace moelora::adapters {
 struct AdaptedGroup : torch::autograd::Function<AdaptedGroup> {
   struct Outputs {
     torch::autograd::variable_list y;
-    at::Tensor z, scaled;  // z; s m, undefined where there are no weights
+    at::Tensor z;
   };
 
-  /// The forward pass alone: what is called where no gradient is wanted.
+  /// The forward pass alone: what is called where no gradient is wanted, and where weights may be those [T, R] of one
+  /// member that all have.
   static Outputs compute(const at::Tensor& x, const std::optional<at::Tensor>& weights,
                          const AdaptedProjection& projection, const TaskRows& rows);
 

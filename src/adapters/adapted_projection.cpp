@@ -60,7 +60,9 @@ at::Tensor AdaptedProjection::row_weights(const TaskRows& rows, const at::Tensor
   const at::Tensor first = adapters_.front().mixer->row_weights(rows, x);
   if (!first.defined() || adapters_.size() == 1) return first;
   const auto same_mixer = [this](const MemberAdapter& adapter) { return adapter.mixer == adapters_.front().mixer; };
-  if (std::ranges::all_of(adapters_, same_mixer)) return first.repeat({1, static_cast<int64_t>(adapters_.size())});
+  if (std::ranges::all_of(adapters_, same_mixer)) {
+    return at::GradMode::is_enabled() ? first.repeat({1, static_cast<int64_t>(adapters_.size())}) : first;
+  }
   std::vector<at::Tensor> weights = {first};
   for (size_t i = 1; i < adapters_.size(); ++i) weights.push_back(adapters_[i].mixer->row_weights(rows, x));
   return at::cat(weights, /*dim=*/1);
@@ -76,9 +78,12 @@ std::vector<NamedTensor> AdaptedProjection::parameters() const {
 
 void AdaptedProjection::refresh() {
   stack_compute_ = stack_.detach().to(compute_dtype_);
+  b_rows_.clear();
   b_compute_.clear();
-  for (const MemberAdapter& adapter : adapters_)
-    b_compute_.push_back(adapter.b.detach().to(compute_dtype_).t().contiguous());
+  for (const MemberAdapter& adapter : adapters_) {
+    b_rows_.push_back(adapter.b.detach().to(compute_dtype_));
+    b_compute_.push_back(b_rows_.back().t().contiguous());
+  }
 }
 
 void AdaptedProjection::merge(int64_t task) {

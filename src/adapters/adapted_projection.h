@@ -71,7 +71,8 @@ class AdaptedProjection : public nn::Projection {
  private:
   friend struct AdaptedGroup;
 
-  at::Tensor row_weights(const TaskRows& rows, const at::Tensor& x) const;  // [T, n R] or undefined
+  /// m [T, n R]; [T, R] where all members have the same and no gradient is wanted; undefined: all are 1.
+  at::Tensor row_weights(const TaskRows& rows, const at::Tensor& x) const;
 
   std::unique_ptr<nn::Projection> base_;
   ExpertOptions options_;
@@ -79,7 +80,7 @@ class AdaptedProjection : public nn::Projection {
   at::Tensor stack_;                                     // A of all adapted members [n R, in] float32, a leaf
   std::vector<MemberAdapter> adapters_;                  // n
   at::Tensor stack_compute_;                             // stack_ in the compute dtype
-  std::vector<at::Tensor> b_compute_;                    // [R, out_i] each: decoding streams its rows
+  std::vector<at::Tensor> b_rows_, b_compute_;           // B_i in that dtype: [out_i, R] and [R, out_i]
   std::vector<std::unique_ptr<nn::BaseLinear>> merged_;  // one a member while merged, else empty
 };
 

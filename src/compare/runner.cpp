@@ -133,26 +133,26 @@ class Runner {
     }
   }
 
-  /// Every variant once, without the runs that other processes are at. Whether all results are there.
+  /// Every run once, without those that other processes are at: a seed of every variant before the next seed, so that a
+  /// comparison that is cut has as much of each. Whether all results are there.
   bool pass() {
     computed_before_pass_ = comparison_.computed;
     comparison_.known = 0;
     comparison_.variants.clear();
-    bool complete = true;
-    for (const Variant& variant : variants(spec())) complete &= run_variant(variant);
-    return complete;
-  }
-
-  bool run_variant(const Variant& variant) {
-    VariantResults all{.variant = variant};
-    if (!choose_learning_rate(all)) return false;
-    for (const uint64_t seed : spec().seeds) {
-      std::optional<Result> result =
-          result_of(make_cell(spec(), variant, all.learning_rate, seed, comparison_.surroundings), /*with_test=*/true);
-      if (result) all.seeds.push_back(std::move(*result));
+    const std::vector<Variant> wanted = variants(spec());
+    for (const Variant& variant : wanted) {
+      VariantResults chosen{.variant = variant};
+      if (choose_learning_rate(chosen)) comparison_.variants.push_back(std::move(chosen));
     }
-    const bool complete = all.seeds.size() == spec().seeds.size();
-    comparison_.variants.push_back(std::move(all));
+    bool complete = comparison_.variants.size() == wanted.size();
+    for (const uint64_t seed : spec().seeds) {
+      for (VariantResults& all : comparison_.variants) {
+        const Cell cell = make_cell(spec(), all.variant, all.learning_rate, seed, comparison_.surroundings);
+        std::optional<Result> result = result_of(cell, /*with_test=*/true);
+        complete &= result.has_value();
+        if (result) all.seeds.push_back(std::move(*result));
+      }
+    }
     return complete;
   }
 

@@ -52,53 +52,89 @@ MOELORA_INLINE E rounded(Compute<E> x) {
   }
 }
 
-/// kOuts weight rows with kRows rows of x.
+/// Asks for weights before they are wanted, in the order of memory. Rows read side by side, each too short for the
+/// processor to see where it goes, would come at half of the memory's rate or less.
+class ReadAhead {
+ public:
+  /// `lead` bytes beyond `from` are asked for at once.
+  template <class E>
+  ReadAhead(const E* from, const E* end, int64_t lead)
+      : next_(reinterpret_cast<const char*>(from)), end_(reinterpret_cast<const char*>(end)) {
+    for (; lead > 0 && next_ < end_; lead -= kLine, next_ += kLine) request(next_);
+  }
+
+  template <int kCount, int64_t kBytes>
+  MOELORA_INLINE void advance() {
+    if (next_ >= end_) return;
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) request(next_ + i * kBytes);
+    next_ += kCount * kBytes;
+  }
+
+ private:
+  static constexpr int64_t kLine = 64;
+  static MOELORA_INLINE void request(const char* p) { __builtin_prefetch(p, /*rw=*/0, /*locality=*/2); }  // into L2
+
+  const char* next_;
+  const char* end_;
+};
+
+/// sums[o][r] += the product of weight row o and row r of a term.
 template <class E, int kRows, int kOuts>
-void few_rows_block(const E* x, int64_t x_stride, const E* w, int64_t w_stride, int64_t in, const E* bias, E* y,
-                    int64_t y_stride) {
-  using C = Compute<E>;
+MOELORA_INLINE void add_products(const FewRowsTerm<E>& term, const E* w, Vec<Compute<E>> (&sums)[kOuts][kRows],
+                                 ReadAhead* ahead) {
   using P = Products<E>;
-  Vec<C> sums[kOuts][kRows] = {};
   const auto multiply = [&](auto operand_at) __attribute__((always_inline)) {
     typename P::Operand weights[kOuts];
 #pragma GCC unroll 8
-    for (int o = 0; o < kOuts; ++o) weights[o] = operand_at(w + o * w_stride);
+    for (int o = 0; o < kOuts; ++o) weights[o] = operand_at(w + o * term.w_stride);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const typename P::Operand row = operand_at(x + r * x_stride);
+      const typename P::Operand row = operand_at(term.x + r * term.x_stride);
 #pragma GCC unroll 8
       for (int o = 0; o < kOuts; ++o) sums[o][r] = P::add(sums[o][r], weights[o], row);
     }
   };
   int64_t i = 0;
-  for (; i + P::kStep <= in; i += P::kStep) {
+  for (; i + P::kStep <= term.in; i += P::kStep) {
+    if (ahead) ahead->advance<kOuts, P::kStep * static_cast<int64_t>(sizeof(E))>();
     multiply([i](const E* p) __attribute__((always_inline)) { return P::load_operand(p + i); });
   }
-  if (i < in) multiply([ i, in ](const E* p) __attribute__((always_inline)) { return tail_operand(p + i, in - i); });
+  if (i < term.in) {
+    multiply([ i, left = term.in - i ](const E* p) __attribute__((always_inline)) { return tail_operand(p + i, left); });
+  }
+}
+
+/// kOuts weight rows from row o on, of every term.
+template <class E, int kRows, int kOuts>
+void few_rows_block(const FewRowsTerm<E>& product, const FewRowsTerm<E>& added, const E* bias, E* y, int64_t y_stride,
+                    int64_t o, ReadAhead& ahead) {
+  using C = Compute<E>;
+  Vec<C> sums[kOuts][kRows] = {};
+  add_products<E, kRows, kOuts>(product, product.w + o * product.w_stride, sums, &ahead);
+  if (added.in > 0) add_products<E, kRows, kOuts>(added, added.w + o * added.w_stride, sums, nullptr);
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
-    for (int o = 0; o < kOuts; ++o) {  // unrolled, or the sums would lie in memory all the time
-      C sum = sum_of<C>(sums[o][r]);
-      if (bias) sum += to_compute(bias[o]);
-      y[r * y_stride + o] = rounded<E>(sum);
+    for (int i = 0; i < kOuts; ++i) {  // unrolled, or the sums would lie in memory all the time
+      C sum = sum_of<C>(sums[i][r]);
+      if (bias) sum += to_compute(bias[o + i]);
+      y[r * y_stride + o + i] = rounded<E>(sum);
     }
   }
 }
 
 template <class E, int kRows>
-void few_rows_of(const E* x, int64_t x_stride, const E* w, int64_t w_stride, int64_t in, const E* bias, E* y,
-                 int64_t y_stride, int64_t outs) {
+void few_rows_of(const FewRowsTerm<E>& product, const FewRowsTerm<E>& added, const E* bias, E* y, int64_t y_stride,
+                 int64_t outs) {
   constexpr int kOuts = kVectorBytes == 64 ? (kRows <= 4 ? 4 : 3) : (kRows <= 2 ? 4 : 1);  // sums stay in registers
+  constexpr int64_t kLead = 12288;  // bytes beyond the rows that are being read
+  ReadAhead ahead(product.w, product.w + outs * product.w_stride,
+                  kOuts * product.w_stride * static_cast<int64_t>(sizeof(E)) + kLead);
   int64_t o = 0;
-  for (; o + kOuts <= outs; o += kOuts) {
-    few_rows_block<E, kRows, kOuts>(x, x_stride, w + o * w_stride, w_stride, in, bias ? bias + o : nullptr, y + o,
-                                    y_stride);
-  }
-  for (; o < outs; ++o) {
-    few_rows_block<E, kRows, 1>(x, x_stride, w + o * w_stride, w_stride, in, bias ? bias + o : nullptr, y + o,
-                                y_stride);
-  }
+  for (; o + kOuts <= outs; o += kOuts)
+    few_rows_block<E, kRows, kOuts>(product, added, bias, y, y_stride, o, ahead);
+  for (; o < outs; ++o) few_rows_block<E, kRows, 1>(product, added, bias, y, y_stride, o, ahead);
 }
 
 /// kVectors vectors of columns, of which the last may be a part.
@@ -169,10 +205,10 @@ MOELORA_INLINE void for_count_of_rows(int64_t rows, const F& f) {
 }
 
 template <class E>
-void few_rows(const E* x, int64_t x_stride, int64_t rows, const E* w, int64_t w_stride, int64_t in, const E* bias, E* y,
+void few_rows(const FewRowsTerm<E>& product, const FewRowsTerm<E>& added, int64_t rows, const E* bias, E* y,
               int64_t y_stride, int64_t outs) {
   for_count_of_rows(rows, [&]<int kRows>(std::integral_constant<int, kRows>) {
-    few_rows_of<E, kRows>(x, x_stride, w, w_stride, in, bias, y, y_stride, outs);
+    few_rows_of<E, kRows>(product, added, bias, y, y_stride, outs);
   });
 }
 

@@ -222,7 +222,7 @@ at::Tensor nf4_few_rows_linear(const at::Tensor& x, const Nf4Weight& weight, con
       for (int64_t begin = first * kTile; begin < std::min(last * kTile, weight.out); begin += kTile) {
         const int64_t end = std::min(begin + kTile, weight.out);
         dequantize_rows<E>(weight, begin, end, tile);
-        passes_for<E>().few_rows(elements<E>(x), x.stride(0), x.size(0), tile, weight.in, weight.in,
+        passes_for<E>().few_rows({elements<E>(x), x.stride(0), tile, weight.in, weight.in}, {}, x.size(0),
                                  bias.defined() ? elements<E>(bias) + begin : nullptr, mutable_elements<E>(y) + begin,
                                  y.stride(0), end - begin);
       }

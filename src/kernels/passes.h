@@ -31,6 +31,16 @@ struct HeadRows {
   int64_t row_stride;
 };
 
+/// x w^T with x [rows, in] and w [outs, in], rows strided.
+template <class E>
+struct FewRowsTerm {
+  const E* x = nullptr;
+  int64_t x_stride = 0;
+  const E* w = nullptr;
+  int64_t w_stride = 0;
+  int64_t in = 0;
+};
+
 /// Rows of the query heads that share one key/value head, stacked: row r is head r % group of position r / group. group
 /// 1: one head.
 template <class E>
@@ -82,7 +92,7 @@ struct Passes {
   void (*glu_backward)(const E* dy, const E* gate, int64_t gate_stride, const E* up, int64_t up_stride, E* dgate,
                        E* dup, int64_t rows, int64_t width, bool gelu);
 
-  void (*row_scale_forward)(const E* z, const C* m, E* y, int64_t count);
+  void (*row_scale_forward)(const E* z, const C* m, C factor, E* y, int64_t count);
   void (*row_scale_backward)(const E* dy, const E* z, const C* m, E* dz, C* dm, int64_t count);
 
   /// y = D(x) and, where dy is given, dx += D(dy). sample_key and position [rows].
@@ -112,9 +122,9 @@ struct Passes {
   int64_t (*attention_padded_size)(int64_t head_size);
   int64_t (*attention_padded_rows)(int64_t n);
 
-  /// y [rows, outs] = x w^T + bias (may be null); rows <= 8, w [outs, in].
-  void (*few_rows)(const E* x, int64_t x_stride, int64_t rows, const E* w, int64_t w_stride, int64_t in, const E* bias,
-                   E* y, int64_t y_stride, int64_t outs);
+  /// y [rows, outs] = product + added (nothing where its `in` is 0) + bias (may be null), rounded once; rows <= 8.
+  void (*few_rows)(const FewRowsTerm<E>& product, const FewRowsTerm<E>& added, int64_t rows, const E* bias, E* y,
+                   int64_t y_stride, int64_t outs);
   /// y [rows, outs] += x w; rows <= 8, w [in, outs].
   void (*few_rows_add)(const E* x, int64_t x_stride, int64_t rows, const E* w, int64_t w_stride, int64_t in, E* y,
                        int64_t y_stride, int64_t outs);

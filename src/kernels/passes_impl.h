@@ -170,9 +170,9 @@ void glu_backward(const E* dy, const E* gate, int64_t gate_stride, const E* up, 
 }
 
 template <class E>
-void row_scale_forward(const E* z, const Compute<E>* m, E* y, int64_t count) {
+void row_scale_forward(const E* z, const Compute<E>* m, Compute<E> factor, E* y, int64_t count) {
   for (int64_t i = 0; i < count; i += kLanes<Compute<E>>) {
-    store_up_to(y + i, load_up_to(z + i, count - i) * load_up_to(m + i, count - i), count - i);
+    store_up_to(y + i, load_up_to(z + i, count - i) * (load_up_to(m + i, count - i) * factor), count - i);
   }
 }
 

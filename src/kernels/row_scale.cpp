@@ -7,27 +7,35 @@
 namespace moelora::kernels {
 namespace {
 
-void check(const at::Tensor& z, const at::Tensor& m) {
-  require(m.sizes() == z.sizes() && m.scalar_type() == compute_type(z), "row_scale", "m [T, R], float32, like z", m);
+void check(const at::Tensor& z, const at::Tensor& m, bool repeats) {
+  const bool fits = repeats ? m.size(1) > 0 && z.size(1) % m.size(1) == 0 : z.size(1) == m.size(1);
+  require(m.dim() == 2 && z.dim() == 2 && m.size(0) == z.size(0) && fits && m.scalar_type() == compute_type(z),
+          "row_scale", "m [T, R], float32, like z", m);
 }
 
 }  // namespace
 
-at::Tensor row_scale(const at::Tensor& z, const at::Tensor& m) {
-  check(z, m);
-  if (!has_passes(z)) return z.to(m.scalar_type()).mul(m).to(z.scalar_type());
+at::Tensor row_scale(const at::Tensor& z, const at::Tensor& m, double factor) {
+  check(z, m, /*repeats=*/true);
+  const int64_t width = z.size(1), rank = m.size(1);
+  if (!has_passes(z)) return z.to(m.scalar_type()).mul(m.repeat({1, width / rank}).mul(factor)).to(z.scalar_type());
   const at::Tensor from = z.contiguous(), weight = m.contiguous(), y = at::empty_like(from);
   with_element(z, [&]<class E>() {
-    parallel_rows(z.numel(), 1, [&](int64_t begin, int64_t end) {
-      passes_for<E>().row_scale_forward(elements<E>(from) + begin, elements<Compute<E>>(weight) + begin,
-                                        mutable_elements<E>(y) + begin, end - begin);
+    using C = Compute<E>;
+    parallel_rows(z.size(0), width, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        for (int64_t i = row * width; i < (row + 1) * width; i += rank) {
+          passes_for<E>().row_scale_forward(elements<E>(from) + i, elements<C>(weight) + row * rank,
+                                            static_cast<C>(factor), mutable_elements<E>(y) + i, rank);
+        }
+      }
     });
   });
   return y;
 }
 
 std::pair<at::Tensor, at::Tensor> row_scale_backward(const at::Tensor& dy, const at::Tensor& z, const at::Tensor& m) {
-  check(z, m);
+  check(z, m, /*repeats=*/false);
   require(dy.sizes() == z.sizes() && dy.scalar_type() == z.scalar_type(), "row_scale_backward", "dy like z", dy);
   if (!has_passes(z)) {
     const at::Tensor wide = dy.to(m.scalar_type());

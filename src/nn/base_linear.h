@@ -28,6 +28,10 @@ class BaseLinear {
   /// The weight [out, in] in the compute dtype, dequantised where need be: for merging and export.
   virtual at::Tensor dense_weight() const = 0;
 
+  /// The weight [out, in] in the compute dtype where few rows are multiplied with it as it lies (kernels/few_rows.h);
+  /// undefined for a form that has products of its own for them.
+  virtual at::Tensor streamed_weight() const { return {}; }
+
   /// The bias [out], or undefined.
   virtual at::Tensor bias() const = 0;
 
@@ -52,6 +56,7 @@ class PlainLinear : public BaseLinear {
   at::Tensor forward(const at::Tensor& x) const override;
   void accumulate_input_gradient(const at::Tensor& dy, at::Tensor& dx) const override;
   at::Tensor dense_weight() const override { return weight_->get(); }
+  at::Tensor streamed_weight() const override { return weight_->get(); }
   at::Tensor bias() const override { return bias_ ? bias_->get() : at::Tensor(); }
   int64_t weight_bytes() const override { return static_cast<int64_t>(weight_->stored().nbytes()); }
   std::vector<WeightPtr> trainable_weights() const override;

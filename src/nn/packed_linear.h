@@ -24,6 +24,7 @@ class PackedLinear : public BaseLinear {
   at::Tensor forward(const at::Tensor& x) const override;
   void accumulate_input_gradient(const at::Tensor& dy, at::Tensor& dx) const override;
   at::Tensor dense_weight() const override { return plain_->dense_weight(); }
+  at::Tensor streamed_weight() const override { return plain_->dense_weight(); }
   at::Tensor bias() const override { return plain_->bias(); }
   /// What one product reads: one of the copies.
   int64_t weight_bytes() const override { return plain_->weight_bytes(); }

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "core/work_timer.h"
+
 namespace moelora::nn {
 namespace {
 
@@ -33,10 +35,25 @@ struct FrozenGroup : torch::autograd::Function<FrozenGroup> {
 
 }  // namespace
 
+std::vector<kernels::FewRowsLinear> as_few_rows(const std::vector<Member>& members, const at::Tensor& x) {
+  if (x.size(0) > kernels::kFewRows) return {};
+  std::vector<kernels::FewRowsLinear> linears;
+  for (const Member& member : members) {
+    const at::Tensor weight = member.base->streamed_weight();
+    if (!weight.defined() || !kernels::takes_few_rows(x, weight)) return {};
+    linears.push_back({.w = weight, .bias = member.base->bias()});
+  }
+  return linears;
+}
+
 std::vector<at::Tensor> BaseProjection::forward(const at::Tensor& x, const RowContext*) const {
   const auto trainable = [](const Member& member) { return !member.base->trainable_weights().empty(); };
   const bool trained = std::ranges::any_of(members_, trainable);
   if (!trained && x.requires_grad() && at::GradMode::is_enabled()) return FrozenGroup::apply(x, this);
+  if (const std::vector<kernels::FewRowsLinear> few = as_few_rows(members_, x); !few.empty()) {
+    const WorkTimer timer(Work::kMatrix);
+    return kernels::few_rows_linears(x, few);
+  }
   std::vector<at::Tensor> outputs;
   for (const Member& member : members_) {
     outputs.push_back(trained ? at::linear(x, member.base->dense_weight(), member.base->bias())

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/few_rows.h"
 #include "nn/base_linear.h"
 #include "nn/row_context.h"
 
@@ -22,6 +23,10 @@ struct Member {
   /// The last part of the path ("q_proj").
   std::string short_name() const { return path.substr(path.rfind('.') + 1); }
 };
+
+/// The group as linears of x's few rows, which kernels::few_rows_linears takes; empty where x has more, or where a
+/// member's form has products of its own. x [T, in].
+std::vector<kernels::FewRowsLinear> as_few_rows(const std::vector<Member>& members, const at::Tensor& x);
 
 class Projection {
  public:

@@ -56,6 +56,57 @@ TEST_P(FewRows, ARowsBitsDontDependOnTheOthers) {
   }
 }
 
+TEST_P(FewRows, LinearsOfAGroupEqualTheirProductsWithAndWithoutAdapters) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    for (const int64_t rows : {0, 1, 3, 8}) {
+      for (const int64_t in : {1, 40, 200}) {
+        for (const int64_t rank : {1, 16, 33}) {
+          const at::Tensor x = next_random_tensor({rows, in}, type), wide = next_random_tensor({rows, 2 * rank}, type);
+          std::vector<FewRowsLinear> linears = {
+              {.w = next_random_tensor({130, in}, type), .bias = next_random_tensor({130}, type)},
+              {.w = next_random_tensor({1, in}, type),
+               .bias = {},
+               .u = wide.narrow(1, rank, rank),
+               .b = next_random_tensor({1, rank}, type)},
+              {.w = next_random_tensor({67, in}, type),
+               .bias = next_random_tensor({67}, type),
+               .u = wide.narrow(1, 0, rank),
+               .b = next_random_tensor({67, rank}, type)}};
+          const std::vector<at::Tensor> y = few_rows_linears(x, linears);
+          ASSERT_EQ(y.size(), 3u);
+          for (size_t i = 0; i < 3; ++i) {
+            const auto& [w, bias, u, b] = linears[i];
+            at::Tensor expected = at::linear(x.to(at::kDouble), w.to(at::kDouble),
+                                             bias.defined() ? std::optional(bias.to(at::kDouble)) : std::nullopt);
+            if (u.defined()) expected = expected.add(at::linear(u.to(at::kDouble), b.to(at::kDouble)));
+            const double scale = 1 + std::sqrt(static_cast<double>(in + rank));
+            EXPECT_LE(max_difference(y[i], expected), tolerance(type) * scale) << rows << " " << in << " " << rank;
+          }
+          if (rows == 8) {
+            for (FewRowsLinear& linear : linears) {
+              if (linear.u.defined()) linear.u = linear.u.narrow(0, 5, 1);
+            }
+            const std::vector<at::Tensor> alone = few_rows_linears(x.narrow(0, 5, 1), linears);
+            for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(alone[i].equal(y[i].narrow(0, 5, 1))) << i;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(FewRows, AnAdapterOfAnotherShapeIsRefused) {
+  const at::Tensor x = next_random_tensor({2, 6}, at::kFloat), w = next_random_tensor({5, 6}, at::kFloat);
+  for (const auto& [u, b] : std::vector<std::pair<at::Tensor, at::Tensor>>{
+           {next_random_tensor({3, 4}, at::kFloat), next_random_tensor({5, 4}, at::kFloat)},
+           {next_random_tensor({2, 4}, at::kFloat), next_random_tensor({4, 4}, at::kFloat)},
+           {next_random_tensor({2, 4}, at::kFloat), next_random_tensor({5, 3}, at::kFloat)},
+           {next_random_tensor({2, 4}, at::kDouble), next_random_tensor({5, 4}, at::kDouble)}}) {
+    const FewRowsLinear linear{.w = w, .bias = {}, .u = u, .b = b};
+    EXPECT_THROW(few_rows_linears(x, {&linear, 1}), Error);
+  }
+}
+
 TEST_P(FewRows, TakesRowsThatAreStrided) {
   const at::Tensor wide = next_random_tensor({4, 96}, at::kBFloat16), w = next_random_tensor({20, 32}, at::kBFloat16);
   const at::Tensor part = wide.narrow(1, 32, 32);

@@ -243,7 +243,10 @@ TEST_P(NormRopeSwiglu, RowScaleAndItsBackwardAreProducts) {
       const at::Tensor z = random_tensor({rows, rank}, 1).to(type), dy = random_tensor({rows, rank}, 2).to(type);
       const at::Tensor m = random_tensor({rows, rank}, 3).to(type == at::kDouble ? at::kDouble : at::kFloat);
       const double tolerance = type == at::kBFloat16 ? kBf16 : 1e-6;
-      EXPECT_LE(relative_difference(row_scale(z, m), z.to(at::kDouble).mul(m)), tolerance);
+      EXPECT_LE(relative_difference(row_scale(z, m, 1), z.to(at::kDouble).mul(m)), tolerance);
+      const at::Tensor three = at::cat({z, dy, z}, /*dim=*/1);
+      EXPECT_LE(relative_difference(row_scale(three, m, 0.5), three.to(at::kDouble).mul(m.repeat({1, 3})).mul(0.5)),
+                tolerance);
       const auto [dz, dm] = row_scale_backward(dy, z, m);
       EXPECT_EQ(dz.scalar_type(), type);
       EXPECT_EQ(dm.scalar_type(), m.scalar_type());
