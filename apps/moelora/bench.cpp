@@ -158,7 +158,9 @@ bench::Contender other_contender(const BenchTrainFlags& own, const Prepared& pre
                  .problem = "only the adapter, train.recompute and train.tokens_per_batch may differ",
                  .found = own.against.front()});
   }
-  return contender(config, own.against_one_task ? bench::as_one_task(prepared.workload) : prepared.workload);
+  bench::Contender other = contender(config, prepared.workload);
+  if (own.against_one_task) other.tasks.groups.assign(other.tasks.names.size(), 0);  // of the same samples
+  return other;
 }
 
 void run_bench_train(const BenchTrainFlags& own, const std::vector<std::string>& overrides) {
@@ -273,7 +275,8 @@ void add_bench_train(CLI::App& bench) {
           "KEY=VALUE: also run with this changed, in turns over the same base: what the one costs over the other")
       ->expected(1)
       ->take_all();
-  verb->add_flag("--against-one-task", own->against_one_task, "the same, the other with all samples of one task");
+  verb->add_flag("--against-one-task", own->against_one_task,
+                 "the same, the other with all tasks as one to the adapter");
   verb->add_option("--pairs", own->pairs, "of such turns")->check(CLI::Range(1, 1 << 10))->capture_default_str();
   verb->add_flag("--json", own->json, "print one line of JSON instead of a table");
   verb->allow_extras();

@@ -189,6 +189,28 @@ void AdapterSet::detach(nn::Decoder& decoder) {
   projections_.clear();
 }
 
+void AdapterSet::set_aside(nn::Decoder& decoder) {
+  aside_.clear();
+  size_t next = 0;
+  decoder.for_each_projection([&](std::unique_ptr<nn::Projection>& slot) {
+    std::unique_ptr<nn::Projection>& kept = aside_.emplace_back();
+    if (next == projections_.size() || slot.get() != projections_[next]) return;
+    kept = std::move(slot);
+    slot = projections_[next++]->take_base();
+  });
+}
+
+void AdapterSet::put_back(nn::Decoder& decoder) {
+  size_t next = 0, adapted = 0;
+  decoder.for_each_projection([&](std::unique_ptr<nn::Projection>& slot) {
+    std::unique_ptr<nn::Projection>& kept = aside_.at(next++);
+    if (!kept) return;
+    projections_[adapted++]->give_base(std::move(slot));
+    slot = std::move(kept);
+  });
+  aside_.clear();
+}
+
 void AdapterSet::refresh() {
   for (AdaptedProjection* projection : projections_) {
     projection->refresh();

@@ -70,6 +70,11 @@ class AdapterSet {
   /// on.
   void detach(nn::Decoder& decoder);
 
+  /// Takes the projections out of the decoder, so that another set can be over its base, and puts them back once that
+  /// one is aside or detached.
+  void set_aside(nn::Decoder& decoder);
+  void put_back(nn::Decoder& decoder);
+
  private:
   int64_t columns() const;  // R: the rank, or that of all adapters that stand side by side
   std::shared_ptr<const Mixer> make_mixer(const nn::Member& linear);
@@ -80,10 +85,11 @@ class AdapterSet {
   config::AdapterConfig config_;
   TaskList tasks_;
   uint64_t seed_;
-  std::shared_ptr<const TaskEmbedding> embedding_;  // null without gates
-  std::shared_ptr<const TaskGate> shared_gate_;     // null where each linear has its own, or none
-  std::shared_ptr<const Mixer> shared_mixer_;       // of all linears, null where each has its own
-  std::vector<AdaptedProjection*> projections_;     // owned by the decoder
+  std::shared_ptr<const TaskEmbedding> embedding_;      // null without gates
+  std::shared_ptr<const TaskGate> shared_gate_;         // null where each linear has its own, or none
+  std::shared_ptr<const Mixer> shared_mixer_;           // of all linears, null where each has its own
+  std::vector<AdaptedProjection*> projections_;         // owned by the decoder
+  std::vector<std::unique_ptr<nn::Projection>> aside_;  // of each slot of the decoder while aside, null: not adapted
   int64_t merged_task_ = -1;
 };
 

@@ -34,11 +34,13 @@ struct Seconds {
 /// One of the two that take turns.
 struct Writer {
   Writer(const adapters::Model& model, const GenerateBenchOptions& options)
-      : engine(model, {.batch_size = options.batch_size, .tokens_per_step = options.batch_size * options.prompt_tokens}) {
+      : engine(model,
+               {.batch_size = options.batch_size, .tokens_per_step = options.batch_size * options.prompt_tokens}) {
     for (generate::Request& request : requests(model, options)) engine.submit(std::move(request));
   }
 
-  /// Prompts are read in the first step, which also writes each sequence's first token; every later one writes one more.
+  /// Prompts are read in the first step, which also writes each sequence's first token; every later one writes one
+  /// more.
   void step() {
     const Stopwatch watch;
     engine.step();

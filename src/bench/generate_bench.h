@@ -27,7 +27,7 @@ struct GenerateRate {
 struct GenerateBench {
   GenerateRate adapted, base;   // medians of the pairs
   double slower_than_base = 0;  // median over the pairs of base / adapted decode rate, less 1
-  double slower_at_most = 0;  // of that median, 95 %; infinite with fewer than five pairs
+  double slower_at_most = 0;    // of that median, 95 %; infinite with fewer than five pairs
   double read_gb_per_s = 0;     // of memory, by a sum over a large array on all threads
   double weight_gb = 0;         // what a step reads: every linear and the head, once
   /// Decode steps a second that reading the weights allows.

@@ -1,5 +1,5 @@
 // What one way of training costs over another on the same steps, measured so that the machine's other work cancels:
-// both take turns over one loaded base, in pairs whose order alternates.
+// both take turns over one loaded base, step by step, in an order that alternates.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace moelora::bench {
 
-/// One of the two: its adapters are made anew for each turn.
+/// One of the two.
 struct Contender {
   config::RunConfig config;
   adapters::TaskList tasks;
@@ -26,14 +26,16 @@ struct PairedBench {
   int64_t tokens = 0;  // of them, the same for both
 };
 
-/// Leaves `model` with the second's adapters or the first's. Throws what AdapterSet's constructor throws.
+/// A pair is options.steps steps of each, step by step in turns; both begin with the warm-up. Leaves `model` without
+/// adapters. Throws what AdapterSet's constructor throws.
 PairedBench bench_pairs(adapters::Model& model, const Contender& first, const Contender& second, int64_t pairs,
                         const TrainBenchOptions& options);
 
 double median(std::vector<double> values);
 
-/// The smallest of the values that the median of what they are drawn from exceeds with a probability of at most 5 %,
-/// whatever the distribution (a sign test turned round); infinite where there are fewer than five.
+/// What the median that the values are drawn around exceeds with a probability of at most 5 %, by Wilcoxon's signed
+/// ranks turned round (Walsh averages): as likely above as below it at each distance, as pairs in alternating order
+/// are. Infinite where there are fewer than five.
 double upper_bound_of_median(std::vector<double> values);
 
 nlohmann::ordered_json paired_bench_json(const PairedBench& bench);

@@ -5,13 +5,7 @@
 #include <utility>
 
 #include "bench/products.h"
-#include "bench/stopwatch.h"
-#include "data/training_stream.h"
-#include "kernels/allocator.h"
-#include "train/finish.h"
-#include "train/optimizer.h"
-#include "train/plan.h"
-#include "train/step.h"
+#include "bench/timed_steps.h"
 
 namespace moelora::bench {
 namespace {
@@ -26,46 +20,20 @@ double peak_rss_gib() {
 
 TrainBench bench_train(const adapters::Model& model, std::shared_ptr<const data::EncodedRows> rows,
                        const config::RunConfig& config, const TrainBenchOptions& options) {
-  const config::TrainConfig& c = config.train;
-  const int64_t steps_per_epoch = (rows->size() + c.batch_size - 1) / c.batch_size;
-  data::TrainingStream stream(
-      std::move(rows), {.sampler = {.seed = c.seed, .temperature = c.temperature, .batch_size = c.batch_size},
-                        .pack = {.tokens_per_batch = c.tokens_per_batch, .normalisation = c.loss_normalisation}},
-      {.epoch = options.first_step / steps_per_epoch, .step = options.first_step % steps_per_epoch});
-  train::AdamW optimizer(train::trained_parameters(model),
-                         {.beta1 = c.beta1, .beta2 = c.beta2, .epsilon = c.epsilon, .weight_decay = c.weight_decay});
+  TimedSteps steps(model, std::move(rows), config, /*first_step=*/0);
+  for (int64_t i = 0; i < options.warmup; ++i) steps.next();
   TrainBench bench;
   std::vector<data::StepBatches> timed;
   double loss_sum = 0;
-  for (int64_t step = 0; step < options.warmup + options.steps; ++step) {
-    const bool counted = step >= options.warmup;
-    if (step == options.warmup) count_work(true);
-    const int64_t allocations_before = kernels::allocator_counts().from_system;
-    const Stopwatch watch;
-    data::StepBatches batches;
-    {
-      const WorkTimer timer(Work::kData);
-      batches = stream.next();
-    }
-    optimizer.zero_gradients();
-    const train::StepLoss loss = train::accumulate_gradients(
-        model, batches, {.dropout = config.adapter.dropout > 0, .recompute = train::layer_recompute(c.recompute)});
-    {
-      const WorkTimer timer(Work::kOptimizer);
-      const double norm = optimizer.gradient_norm();
-      if (c.clip > 0 && norm > c.clip) optimizer.scale_gradients(c.clip / norm);
-      optimizer.step(c.learning_rate);
-      if (model.adapters) model.adapters->refresh();
-    }
-    if (!counted) continue;
-    bench.seconds += watch.seconds();
-    bench.cpu_seconds += watch.cpu_seconds();
-    bench.allocations += kernels::allocator_counts().from_system - allocations_before;
-    for (const data::PackedBatch& pack : batches.packs)
-      bench.tokens += pack.tokens() + pack.samples();  // the last token of a sample is a target only
-    loss_sum += loss.total().mean();
-    ++bench.steps;
-    timed.push_back(std::move(batches));
+  count_work(true);
+  for (; bench.steps < options.steps; ++bench.steps) {
+    TimedStep step = steps.next();
+    bench.seconds += step.seconds;
+    bench.cpu_seconds += step.cpu_seconds;
+    bench.allocations += step.allocations;
+    bench.tokens += step.tokens;
+    loss_sum += step.loss;
+    timed.push_back(std::move(step.batches));
   }
   bench.work = counted_work();
   count_work(false);

@@ -16,7 +16,6 @@ namespace moelora::bench {
 struct TrainBenchOptions {
   int64_t steps = 8;
   int64_t warmup = 2;
-  int64_t first_step = 0;  // of the run's steps: where the warm-up begins
   bool products = false;  // also time the matrix products alone
 };
 

@@ -28,8 +28,8 @@ struct FewRowsLinear {
   at::Tensor b;     // [out, R] where u is defined, rows contiguous
 };
 
-/// One y [T, out] for each, as few_rows_linear, rounded once with its adapter's part; all are shared among the threads at
-/// once. No autograd.
+/// One y [T, out] for each, as few_rows_linear, rounded once with its adapter's part; all are shared among the threads
+/// at once. No autograd.
 std::vector<at::Tensor> few_rows_linears(const at::Tensor& x, std::span<const FewRowsLinear> linears);
 
 /// y += x W, into y [T, out]; w [in, out]. x, w and y of one dtype, rows contiguous, T as takes_few_rows says. For a

@@ -56,13 +56,18 @@ MOELORA_INLINE E rounded(Compute<E> x) {
 /// processor to see where it goes, would come at half of the memory's rate or less.
 class ReadAhead {
  public:
-  /// `lead` bytes beyond `from` are asked for at once.
+  /// Of a term's weights, from the first on.
   template <class E>
-  ReadAhead(const E* from, const E* end, int64_t lead)
-      : next_(reinterpret_cast<const char*>(from)), end_(reinterpret_cast<const char*>(end)) {
-    for (; lead > 0 && next_ < end_; lead -= kLine, next_ += kLine) request(next_);
+  ReadAhead(const FewRowsTerm<E>& term, int64_t outs)
+      : next_(reinterpret_cast<const char*>(term.w)),
+        end_(reinterpret_cast<const char*>(term.w + outs * term.w_stride)) {}
+
+  /// Asks for all up to there at once.
+  MOELORA_INLINE void reach(const void* to) {
+    for (; next_ < to && next_ < end_; next_ += kLine) request(next_);
   }
 
+  /// Asks for kCount pieces more.
   template <int kCount, int64_t kBytes>
   MOELORA_INLINE void advance() {
     if (next_ >= end_) return;
@@ -73,7 +78,9 @@ class ReadAhead {
 
  private:
   static constexpr int64_t kLine = 64;
-  static MOELORA_INLINE void request(const char* p) { __builtin_prefetch(p, /*rw=*/0, /*locality=*/2); }  // into L2
+  static MOELORA_INLINE void request(const char* p) {
+    __builtin_prefetch(p, /*rw=*/0, /*locality=*/2);
+  }  // into L2
 
   const char* next_;
   const char* end_;
@@ -97,11 +104,12 @@ MOELORA_INLINE void add_products(const FewRowsTerm<E>& term, const E* w, Vec<Com
   };
   int64_t i = 0;
   for (; i + P::kStep <= term.in; i += P::kStep) {
-    if (ahead) ahead->advance<kOuts, P::kStep * static_cast<int64_t>(sizeof(E))>();
+    if (ahead) ahead->advance<kOuts, P::kStep* static_cast<int64_t>(sizeof(E))>();
     multiply([i](const E* p) __attribute__((always_inline)) { return P::load_operand(p + i); });
   }
   if (i < term.in) {
-    multiply([ i, left = term.in - i ](const E* p) __attribute__((always_inline)) { return tail_operand(p + i, left); });
+    multiply([ i, left = term.in - i ](const E* p)
+                 __attribute__((always_inline)) { return tail_operand(p + i, left); });
   }
 }
 
@@ -128,12 +136,14 @@ template <class E, int kRows>
 void few_rows_of(const FewRowsTerm<E>& product, const FewRowsTerm<E>& added, const E* bias, E* y, int64_t y_stride,
                  int64_t outs) {
   constexpr int kOuts = kVectorBytes == 64 ? (kRows <= 4 ? 4 : 3) : (kRows <= 2 ? 4 : 1);  // sums stay in registers
-  constexpr int64_t kLead = 12288;  // bytes beyond the rows that are being read
-  ReadAhead ahead(product.w, product.w + outs * product.w_stride,
-                  kOuts * product.w_stride * static_cast<int64_t>(sizeof(E)) + kLead);
+  constexpr int64_t kLead = 12288 / sizeof(E), kLeadRows = 8 * kOuts;  // beyond the rows that are being read
+  ReadAhead ahead(product, outs), added_ahead(added, outs);
+  ahead.reach(product.w + kOuts * product.w_stride + kLead);
   int64_t o = 0;
-  for (; o + kOuts <= outs; o += kOuts)
+  for (; o + kOuts <= outs; o += kOuts) {
+    added_ahead.reach(added.w + (o + kLeadRows) * added.w_stride);
     few_rows_block<E, kRows, kOuts>(product, added, bias, y, y_stride, o, ahead);
+  }
   for (; o < outs; ++o) few_rows_block<E, kRows, 1>(product, added, bias, y, y_stride, o, ahead);
 }
 

@@ -8,12 +8,12 @@
 
 namespace moelora::kernels {
 
-/// z * m * factor, rounded once to z's dtype. z [T, n R], m [T, R] float32 (or float64 with float64 z), repeated for each
-/// of the n. No autograd.
+/// z * m * factor, rounded once to z's dtype. z [T, n R], m [T, R] float32 (or float64 with float64 z), repeated for
+/// each of the n. No autograd.
 at::Tensor row_scale(const at::Tensor& z, const at::Tensor& m, double factor);
 
-/// Backward of row_scale with n and factor 1, from dy [T, R] (z's dtype): {dz = dy * m in z's dtype, dm = dy * z in m's dtype}, one pass. No
-/// autograd.
+/// Backward of row_scale with n and factor 1, from dy [T, R] (z's dtype): {dz = dy * m in z's dtype, dm = dy * z in m's
+/// dtype}, one pass. No autograd.
 std::pair<at::Tensor, at::Tensor> row_scale_backward(const at::Tensor& dy, const at::Tensor& z, const at::Tensor& m);
 
 }  // namespace moelora::kernels

@@ -142,6 +142,27 @@ TEST(AdapterSet, OnlyTargetsAreAdapted) {
   EXPECT_EQ(paths[1], "model.layers.0.self_attn.v_proj");
 }
 
+TEST(AdapterSet, TwoSetsTakeTurnsOverOneBase) {
+  const at::NoGradGuard no_grad;
+  nn::Decoder decoder = load_decoder("qwen3/f32", at::kFloat);
+  AdapterSet some(decoder, {.rank = 8, .experts = 4, .targets = {"q_proj", "down_proj"}}, kTasks, /*seed=*/1);
+  fill_b(some);
+  some.refresh();
+  const at::Tensor with_some = hidden_of(decoder, some, {0, 1, 2});
+  some.set_aside(decoder);
+  AdapterSet all(decoder, {.rank = 4, .experts = 2}, kTasks, /*seed=*/2);
+  fill_b(all);
+  all.refresh();
+  const at::Tensor with_all = hidden_of(decoder, all, {0, 1, 2});
+  EXPECT_GT(relative_difference(with_all, with_some), 1e-3);
+  all.set_aside(decoder);
+  some.put_back(decoder);
+  EXPECT_TRUE(hidden_of(decoder, some, {0, 1, 2}).equal(with_some));
+  some.set_aside(decoder);
+  all.put_back(decoder);
+  EXPECT_TRUE(hidden_of(decoder, all, {0, 1, 2}).equal(with_all));
+}
+
 TEST(AdapterSet, MergedWeightsAreThoseOfWhatIsLoadedMeanwhile) {
   nn::Decoder first = load_decoder("qwen3/f32", at::kFloat), second = load_decoder("qwen3/f32", at::kFloat);
   AdapterSet loaded_while_merged(first, {.rank = 8, .experts = 4}, kTasks, /*seed=*/1),

@@ -11,11 +11,15 @@
 namespace moelora::bench {
 namespace {
 
-TEST(PairedBench, TheBoundIsTheLeastOrderStatisticThatASignTestAllows) {
-  // P(at least 9 of 10 coins) = 11 / 1024, of at least 8: 56 / 1024.
-  EXPECT_EQ(upper_bound_of_median({10, 9, 8, 7, 6, 5, 4, 3, 2, 1}), 9);
-  // 5 of 5: 1 / 32.
+TEST(PairedBench, TheBoundIsTheLeastWalshAverageThatASignedRankTestAllows) {
+  // P(no coin of 5) = 1 / 32, and with the sum 1 2 / 32: the largest average is the bound.
   EXPECT_EQ(upper_bound_of_median({1, 2, 5, 4, 3}), 5);
+  // Wilcoxon's table: with 6 values P(W <= 2) = 3 / 64, P(W <= 3) = 5 / 64, so the third largest of 32, 24, 20, 18, 17,
+  // …
+  EXPECT_EQ(upper_bound_of_median({1, 2, 4, 8, 16, 32}), 20);
+  // With 10 values P(W <= 10) = 0.042, P(W <= 11) = 0.053: the 11th largest of 10, 9.5, 9, 9, 8.5, 8.5, 8, 8,
+  // 8, 7.5, 7.5, …
+  EXPECT_EQ(upper_bound_of_median({10, 9, 8, 7, 6, 5, 4, 3, 2, 1}), 7.5);
   EXPECT_TRUE(std::isinf(upper_bound_of_median({1, 2, 3, 4})));
   EXPECT_EQ(median({4, 1, 3}), 3);
   EXPECT_EQ(median({4, 1, 3, 2}), 2.5);
