@@ -63,9 +63,8 @@ class AdaptedProjection : public nn::Projection {
   /// Folds one task's adapter into copies of the weights, in float32 from the pristine ones: forward then is the base's
   /// cost.
   void merge(int64_t task);
-  /// Gives the wrapped projection away; nothing may be asked of this one afterwards.
+  /// Gives the wrapped projection away; nothing may be asked of this one afterwards, but to take it back.
   std::unique_ptr<nn::Projection> take_base() { return std::move(base_); }
-  /// What take_base gave away, back.
   void give_base(std::unique_ptr<nn::Projection> base) { base_ = std::move(base); }
   /// Back to the pristine weights, which were never written.
   void restore() { merged_.clear(); }

@@ -190,7 +190,7 @@ void AdapterSet::detach(nn::Decoder& decoder) {
 }
 
 void AdapterSet::set_aside(nn::Decoder& decoder) {
-  aside_.clear();
+  if (!aside_.empty()) throw Error(ErrorKind::kInternal, {.where = "adapters", .problem = "set aside already"});
   size_t next = 0;
   decoder.for_each_projection([&](std::unique_ptr<nn::Projection>& slot) {
     std::unique_ptr<nn::Projection>& kept = aside_.emplace_back();

@@ -71,7 +71,7 @@ class AdapterSet {
   void detach(nn::Decoder& decoder);
 
   /// Takes the projections out of the decoder, so that another set can be over its base, and puts them back once that
-  /// one is aside or detached.
+  /// one is aside or detached. Nothing else may be asked of a set that is aside. Throws Error (kInternal) where it is.
   void set_aside(nn::Decoder& decoder);
   void put_back(nn::Decoder& decoder);
 

@@ -63,12 +63,13 @@ struct Writer {
   Seconds read, wrote;
 };
 
-/// Step by step in turns, so that what else the machine does meets both; who is first alternates.
+/// Step by step in turns, so that what else the machine does meets both; who is first alternates, from pair to pair
+/// too.
 std::pair<GenerateRate, GenerateRate> run_pair(const adapters::Model& adapted, const adapters::Model& base,
-                                               const GenerateBenchOptions& options) {
+                                               const GenerateBenchOptions& options, int64_t pair) {
   Writer with(adapted, options), without(base, options);
   while (!with.engine.idle()) {
-    const bool swapped = with.steps % 2 == 1;
+    const bool swapped = (with.steps + pair) % 2 == 1;
     (swapped ? without : with).step();
     (swapped ? with : without).step();
   }
@@ -126,7 +127,7 @@ GenerateBench bench_generate(const adapters::Model& adapted, const adapters::Mod
   std::vector<GenerateRate> with, without;
   std::vector<double> slower;
   for (int64_t pair = 0; pair < options.pairs; ++pair) {
-    const auto [adapted_rate, base_rate] = run_pair(adapted, base, options);
+    const auto [adapted_rate, base_rate] = run_pair(adapted, base, options, pair);
     with.push_back(adapted_rate);
     without.push_back(base_rate);
     slower.push_back(without.back().decode_tokens_per_s / with.back().decode_tokens_per_s - 1);

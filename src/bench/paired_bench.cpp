@@ -18,7 +18,7 @@ class Turns {
         adapters_(std::make_unique<adapters::AdapterSet>(*model.decoder, contender.config.adapter, contender.tasks,
                                                          contender.config.train.seed)) {
     std::swap(model_.adapters, adapters_);
-    steps_.emplace(model_, contender.rows, contender.config, /*first_step=*/0);
+    steps_.emplace(model_, contender.rows, contender.config);
     leave();
   }
 

@@ -12,22 +12,19 @@
 namespace moelora::bench {
 namespace {
 
-data::TrainingStream stream_of(std::shared_ptr<const data::EncodedRows> rows, const config::TrainConfig& c,
-                               int64_t first_step) {
-  const int64_t steps_per_epoch = (rows->size() + c.batch_size - 1) / c.batch_size;
+data::TrainingStream stream_of(std::shared_ptr<const data::EncodedRows> rows, const config::TrainConfig& c) {
   return {std::move(rows),
           {.sampler = {.seed = c.seed, .temperature = c.temperature, .batch_size = c.batch_size},
-           .pack = {.tokens_per_batch = c.tokens_per_batch, .normalisation = c.loss_normalisation}},
-          {.epoch = first_step / steps_per_epoch, .step = first_step % steps_per_epoch}};
+           .pack = {.tokens_per_batch = c.tokens_per_batch, .normalisation = c.loss_normalisation}}};
 }
 
 }  // namespace
 
 TimedSteps::TimedSteps(const adapters::Model& model, std::shared_ptr<const data::EncodedRows> rows,
-                       const config::RunConfig& config, int64_t first_step)
+                       const config::RunConfig& config)
     : model_(model),
       config_(config),
-      stream_(stream_of(std::move(rows), config.train, first_step)),
+      stream_(stream_of(std::move(rows), config.train)),
       optimizer_(train::trained_parameters(model), {.beta1 = config.train.beta1,
                                                     .beta2 = config.train.beta2,
                                                     .epsilon = config.train.epsilon,
@@ -43,9 +40,8 @@ TimedStep TimedSteps::next() {
     step.batches = stream_.next();
   }
   optimizer_.zero_gradients();
-  const train::StepLoss loss =
-      train::accumulate_gradients(model_, step.batches,
-                                  {.dropout = config_.adapter.dropout > 0, .recompute = train::layer_recompute(c.recompute)});
+  const train::StepLoss loss = train::accumulate_gradients(
+      model_, step.batches, {.dropout = config_.adapter.dropout > 0, .recompute = train::layer_recompute(c.recompute)});
   {
     const WorkTimer timer(Work::kOptimizer);
     const double norm = optimizer_.gradient_norm();

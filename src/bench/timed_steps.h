@@ -14,18 +14,18 @@ namespace moelora::bench {
 
 struct TimedStep {
   double seconds = 0;
-  double cpu_seconds = 0;       // of all threads
-  double loss = 0;              // mean
-  int64_t tokens = 0;           // of the step's samples, each counted once
-  int64_t allocations = 0;      // of tensor memory from the system
+  double cpu_seconds = 0;   // of all threads
+  double loss = 0;          // mean
+  int64_t tokens = 0;       // of the step's samples, each counted once
+  int64_t allocations = 0;  // of tensor memory from the system
   data::StepBatches batches;
 };
 
 class TimedSteps {
  public:
-  /// The steps of `rows` from the run's `first_step` on, as config.train says, for what `model` trains now.
+  /// The steps of a run on `rows`, as config.train says, for what `model` trains now.
   TimedSteps(const adapters::Model& model, std::shared_ptr<const data::EncodedRows> rows,
-             const config::RunConfig& config, int64_t first_step);
+             const config::RunConfig& config);
 
   /// Takes the next one; `model` has to have the adapters that it had at the start.
   TimedStep next();

@@ -20,7 +20,7 @@ double peak_rss_gib() {
 
 TrainBench bench_train(const adapters::Model& model, std::shared_ptr<const data::EncodedRows> rows,
                        const config::RunConfig& config, const TrainBenchOptions& options) {
-  TimedSteps steps(model, std::move(rows), config, /*first_step=*/0);
+  TimedSteps steps(model, std::move(rows), config);
   for (int64_t i = 0; i < options.warmup; ++i) steps.next();
   TrainBench bench;
   std::vector<data::StepBatches> timed;

@@ -57,6 +57,7 @@ at::Tensor few_rows_linear(const at::Tensor& x, const at::Tensor& w, const at::T
 }
 
 std::vector<at::Tensor> few_rows_linears(const at::Tensor& x, std::span<const FewRowsLinear> linears) {
+  if (linears.empty()) return {};
   std::vector<at::Tensor> outputs;
   std::vector<int64_t> ends;  // of each linear's outputs among those of all
   for (const FewRowsLinear& linear : linears) {

@@ -58,12 +58,12 @@ class ReadAhead {
  public:
   /// Of a term's weights, from the first on.
   template <class E>
-  ReadAhead(const FewRowsTerm<E>& term, int64_t outs)
-      : next_(reinterpret_cast<const char*>(term.w)),
-        end_(reinterpret_cast<const char*>(term.w + outs * term.w_stride)) {}
+  ReadAhead(const FewRowsTerm<E>& term, int64_t outs) : next_(address(term, 0)), end_(address(term, outs)) {}
 
-  /// Asks for all up to there at once.
-  MOELORA_INLINE void reach(const void* to) {
+  /// Asks at once for all that isn't yet, up to `more` bytes beyond the first `rows` rows.
+  template <class E>
+  MOELORA_INLINE void reach(const FewRowsTerm<E>& term, int64_t rows, int64_t more) {
+    const uintptr_t to = address(term, rows) + static_cast<uintptr_t>(more);
     for (; next_ < to && next_ < end_; next_ += kLine) request(next_);
   }
 
@@ -77,13 +77,18 @@ class ReadAhead {
   }
 
  private:
-  static constexpr int64_t kLine = 64;
-  static MOELORA_INLINE void request(const char* p) {
-    __builtin_prefetch(p, /*rw=*/0, /*locality=*/2);
-  }  // into L2
+  static constexpr uintptr_t kLine = 64;
+  template <class E>
+  static MOELORA_INLINE uintptr_t address(const FewRowsTerm<E>& term,
+                                          int64_t row) {  // not of a pointer: it may end before
+    return reinterpret_cast<uintptr_t>(term.w) + static_cast<uintptr_t>(row * term.w_stride) * sizeof(E);
+  }
+  static MOELORA_INLINE void request(uintptr_t p) {
+    __builtin_prefetch(reinterpret_cast<const void*>(p), /*rw=*/0, /*locality=*/2);  // into L2
+  }
 
-  const char* next_;
-  const char* end_;
+  uintptr_t next_;
+  uintptr_t end_;
 };
 
 /// sums[o][r] += the product of weight row o and row r of a term.
@@ -136,12 +141,12 @@ template <class E, int kRows>
 void few_rows_of(const FewRowsTerm<E>& product, const FewRowsTerm<E>& added, const E* bias, E* y, int64_t y_stride,
                  int64_t outs) {
   constexpr int kOuts = kVectorBytes == 64 ? (kRows <= 4 ? 4 : 3) : (kRows <= 2 ? 4 : 1);  // sums stay in registers
-  constexpr int64_t kLead = 12288 / sizeof(E), kLeadRows = 8 * kOuts;  // beyond the rows that are being read
+  constexpr int64_t kLeadBytes = 12288, kLeadRows = 8 * kOuts;  // beyond the rows that are being read
   ReadAhead ahead(product, outs), added_ahead(added, outs);
-  ahead.reach(product.w + kOuts * product.w_stride + kLead);
   int64_t o = 0;
   for (; o + kOuts <= outs; o += kOuts) {
-    added_ahead.reach(added.w + (o + kLeadRows) * added.w_stride);
+    ahead.reach(product, o + kOuts, kLeadBytes);
+    added_ahead.reach(added, o + kLeadRows, 0);
     few_rows_block<E, kRows, kOuts>(product, added, bias, y, y_stride, o, ahead);
   }
   for (; o < outs; ++o) few_rows_block<E, kRows, 1>(product, added, bias, y, y_stride, o, ahead);

@@ -8,9 +8,9 @@ namespace moelora::kernels {
 namespace {
 
 void check(const at::Tensor& z, const at::Tensor& m, bool repeats) {
-  const bool fits = repeats ? m.size(1) > 0 && z.size(1) % m.size(1) == 0 : z.size(1) == m.size(1);
-  require(m.dim() == 2 && z.dim() == 2 && m.size(0) == z.size(0) && fits && m.scalar_type() == compute_type(z),
-          "row_scale", "m [T, R], float32, like z", m);
+  const bool matrices = m.dim() == 2 && z.dim() == 2 && m.size(0) == z.size(0);
+  const bool fits = matrices && (repeats ? m.size(1) > 0 && z.size(1) % m.size(1) == 0 : z.size(1) == m.size(1));
+  require(fits && m.scalar_type() == compute_type(z), "row_scale", "m [T, R], float32, like z", m);
 }
 
 }  // namespace
