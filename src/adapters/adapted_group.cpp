@@ -35,19 +35,10 @@ AdaptedGroup::Outputs AdaptedGroup::compute(const at::Tensor& x, const std::opti
   const WorkTimer timer(Work::kAdapter);
   const int64_t rank = p.options_.rank;
   const at::Tensor dropped = drop(x, p.options_.dropout, rows.sample_keys(), rows.positions());
-  const bool few = kernels::takes_few_rows(dropped, p.stack_compute_);  // decoding
+  const bool few = kernels::takes_few_rows(dropped, p.stack_compute_);  // decoding, with a base of its own products
   const at::Tensor z = few ? kernels::few_rows_linear(dropped, p.stack_compute_, {})
                            : kernels::thin_project(dropped, p.stack_compute_);  // [T, n R]
   const at::Tensor u = weigh(z, weights ? *weights : at::Tensor(), p.options_.scale);
-  if (std::vector<kernels::FewRowsLinear> linears = nn::as_few_rows(p.members(), x); few && !linears.empty()) {
-    for (size_t i = 0; i < p.adapters_.size(); ++i) {
-      kernels::FewRowsLinear& linear = linears[p.adapters_[i].member];
-      linear.u = u.narrow(1, i * rank, rank);
-      linear.b = p.b_rows_[i];
-    }
-    const WorkTimer matrix(Work::kMatrix);
-    return {kernels::few_rows_linears(x, linears), z};
-  }
   variable_list outputs;
   for (const nn::Member& member : p.members()) outputs.push_back(member.base->forward(x));
   for (size_t i = 0; i < p.adapters_.size(); ++i) {

@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "adapters/adapted_group.h"
 #include "adapters/collapse.h"
 #include "adapters/initialise.h"
+#include "core/work_timer.h"
 
 namespace moelora::adapters {
 
@@ -38,6 +40,7 @@ AdaptedProjection::AdaptedProjection(std::unique_ptr<nn::Projection> base,
     for (size_t i = 0; i < adapters_.size(); ++i) adapters_[i].a = stack_.narrow(0, i * options.rank, options.rank);
   }
   stack_.requires_grad_(true);
+  one_mixer_ = std::ranges::all_of(adapters_, [&](const auto& each) { return each.mixer == adapters_.front().mixer; });
   refresh();
 }
 
@@ -50,7 +53,14 @@ std::vector<at::Tensor> AdaptedProjection::forward(const at::Tensor& x, const nn
   const auto& rows = static_cast<const TaskRows&>(*context);
   const at::Tensor weights = row_weights(rows, x);
   const std::optional<at::Tensor> given = weights.defined() ? std::optional(weights) : std::nullopt;
-  if (!at::GradMode::is_enabled()) return AdaptedGroup::compute(x, given, *this, rows).y;
+  if (!at::GradMode::is_enabled()) {
+    const bool drops = options_.dropout.p > 0 && rows.sample_keys().defined();
+    if (few_rows_ && few_rows_->takes(x) && !drops) {
+      const WorkTimer timer(Work::kAdapter);
+      return few_rows_->multiply(x, weights);
+    }
+    return AdaptedGroup::compute(x, given, *this, rows).y;
+  }
   std::vector<at::Tensor> b;
   for (const MemberAdapter& adapter : adapters_) b.push_back(adapter.b);
   return AdaptedGroup::apply(x, stack_, given, at::TensorList(b), this, &rows);
@@ -59,8 +69,7 @@ std::vector<at::Tensor> AdaptedProjection::forward(const at::Tensor& x, const nn
 at::Tensor AdaptedProjection::row_weights(const TaskRows& rows, const at::Tensor& x) const {
   const at::Tensor first = adapters_.front().mixer->row_weights(rows, x);
   if (!first.defined() || adapters_.size() == 1) return first;
-  const auto same_mixer = [this](const MemberAdapter& adapter) { return adapter.mixer == adapters_.front().mixer; };
-  if (std::ranges::all_of(adapters_, same_mixer)) {
+  if (one_mixer_) {
     return at::GradMode::is_enabled() ? first.repeat({1, static_cast<int64_t>(adapters_.size())}) : first;
   }
   std::vector<at::Tensor> weights = {first};
@@ -84,6 +93,11 @@ void AdaptedProjection::refresh() {
     b_rows_.push_back(adapter.b.detach().to(compute_dtype_));
     b_compute_.push_back(b_rows_.back().t().contiguous());
   }
+  few_rows_.reset();
+  std::vector<kernels::FewRowsLinear> linears = nn::few_rows_linears(members());
+  if (linears.empty()) return;
+  for (size_t i = 0; i < adapters_.size(); ++i) linears[adapters_[i].member].b = b_rows_[i];
+  few_rows_.emplace(std::move(linears), stack_compute_, options_.scale);
 }
 
 void AdaptedProjection::merge(int64_t task) {

@@ -57,8 +57,8 @@ class AdaptedProjection : public nn::Projection {
   /// [out, R].
   std::vector<NamedTensor> parameters() const;
 
-  /// Rounds the masters to the compute dtype again; to be called whenever they have changed.
-  void refresh();
+  /// Rounds the masters to the compute dtype again.
+  void refresh() override;
 
   /// Folds one task's adapter into copies of the weights, in float32 from the pristine ones: forward then is the base's
   /// cost.
@@ -80,8 +80,10 @@ class AdaptedProjection : public nn::Projection {
   at::ScalarType compute_dtype_;
   at::Tensor stack_;                                     // A of all adapted members [n R, in] float32, a leaf
   std::vector<MemberAdapter> adapters_;                  // n
+  bool one_mixer_ = false;                               // whether all n have the same
   at::Tensor stack_compute_;                             // stack_ in the compute dtype
   std::vector<at::Tensor> b_rows_, b_compute_;           // B_i in that dtype: [out_i, R] and [R, out_i]
+  std::optional<kernels::FewRowsGroup> few_rows_;        // the members with their adapters, for decoding
   std::vector<std::unique_ptr<nn::BaseLinear>> merged_;  // one a member while merged, else empty
 };
 

@@ -18,32 +18,6 @@ void share(int64_t out, int64_t in, const Run& run) {
   at::parallel_for(0, out, grain, [&](int64_t begin, int64_t end) { run(begin, end - begin); });
 }
 
-void check(const at::Tensor& x, const FewRowsLinear& linear) {
-  const at::Tensor &w = linear.w, &bias = linear.bias, &u = linear.u, &b = linear.b;
-  require(takes_few_rows(x, w), "few_rows_linear", "x [T <= 8, in]", x);
-  require(w.dim() == 2 && w.size(1) == x.size(1), "few_rows_linear", "w [out, in]", w);
-  require(!bias.defined() || (bias.is_contiguous() && bias.numel() == w.size(0)), "few_rows_linear", "bias [out]",
-          bias);
-  if (!u.defined()) return;
-  require(takes_few_rows(u, b) && u.scalar_type() == x.scalar_type() && u.size(0) == x.size(0), "few_rows_linear",
-          "u [T, R]", u);
-  require(b.dim() == 2 && b.size(0) == w.size(0) && b.size(1) == u.size(1), "few_rows_linear", "b [out, R]", b);
-}
-
-template <class E>
-FewRowsTerm<E> term(const at::Tensor& x, const at::Tensor& w, int64_t first) {
-  return {elements<E>(x), x.stride(0), elements<E>(w) + first * w.stride(0), w.stride(0), x.size(1)};
-}
-
-/// `outs` outputs of a linear from `first` on.
-template <class E>
-void multiply(const at::Tensor& x, const FewRowsLinear& linear, const at::Tensor& y, int64_t first, int64_t outs) {
-  passes_for<E>().few_rows(term<E>(x, linear.w, first),
-                           linear.u.defined() ? term<E>(linear.u, linear.b, first) : FewRowsTerm<E>{}, x.size(0),
-                           linear.bias.defined() ? elements<E>(linear.bias) + first : nullptr,
-                           mutable_elements<E>(y) + first, y.stride(0), outs);
-}
-
 }  // namespace
 
 bool takes_few_rows(const at::Tensor& x, const at::Tensor& w) {
@@ -52,29 +26,20 @@ bool takes_few_rows(const at::Tensor& x, const at::Tensor& w) {
 }
 
 at::Tensor few_rows_linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias) {
-  const FewRowsLinear linear{.w = w, .bias = bias};
-  return few_rows_linears(x, {&linear, 1}).front();
-}
-
-std::vector<at::Tensor> few_rows_linears(const at::Tensor& x, std::span<const FewRowsLinear> linears) {
-  if (linears.empty()) return {};
-  std::vector<at::Tensor> outputs;
-  std::vector<int64_t> ends;  // of each linear's outputs among those of all
-  for (const FewRowsLinear& linear : linears) {
-    check(x, linear);
-    outputs.push_back(at::empty({x.size(0), linear.w.size(0)}, x.options()));
-    ends.push_back((ends.empty() ? 0 : ends.back()) + linear.w.size(0));
-  }
+  require(takes_few_rows(x, w), "few_rows_linear", "x [T <= 8, in]", x);
+  require(w.dim() == 2 && w.size(1) == x.size(1), "few_rows_linear", "w [out, in]", w);
+  require(!bias.defined() || (bias.is_contiguous() && bias.numel() == w.size(0)), "few_rows_linear", "bias [out]",
+          bias);
+  const at::Tensor y = at::empty({x.size(0), w.size(0)}, x.options());
   with_element(x, [&]<class E>() {
-    share(ends.back(), x.size(1), [&](int64_t begin, int64_t outs) {
-      for (size_t i = 0; i < linears.size(); ++i) {
-        const int64_t start = ends[i] - linears[i].w.size(0);
-        const int64_t from = std::max(begin, start) - start, to = std::min(begin + outs, ends[i]) - start;
-        if (from < to) multiply<E>(x, linears[i], outputs[i], from, to - from);
-      }
+    share(w.size(0), w.size(1), [&](int64_t begin, int64_t outs) {
+      const FewRowsTerm<E> product{elements<E>(x), x.stride(0), elements<E>(w) + begin * w.stride(0), w.stride(0),
+                                   w.size(1)};
+      passes_for<E>().few_rows(product, {}, x.size(0), bias.defined() ? elements<E>(bias) + begin : nullptr,
+                               mutable_elements<E>(y) + begin, y.stride(0), outs);
     });
   });
-  return outputs;
+  return y;
 }
 
 void few_rows_add(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) {

@@ -218,6 +218,7 @@ void Decoder::for_each_projection(const std::function<void(std::unique_ptr<Proje
 
 void Decoder::make_trainable() {
   for (const WeightPtr& weight : weights_) weight->make_trainable();
+  for_each_projection([](std::unique_ptr<Projection>& projection) { projection->refresh(); });
   normalised_head_.reset();
 }
 

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/work_timer.h"
 
@@ -35,29 +36,33 @@ struct FrozenGroup : torch::autograd::Function<FrozenGroup> {
 
 }  // namespace
 
-std::vector<kernels::FewRowsLinear> as_few_rows(const std::vector<Member>& members, const at::Tensor& x) {
-  if (x.size(0) > kernels::kFewRows) return {};
+std::vector<kernels::FewRowsLinear> few_rows_linears(const std::vector<Member>& members) {
   std::vector<kernels::FewRowsLinear> linears;
   for (const Member& member : members) {
     const at::Tensor weight = member.base->streamed_weight();
-    if (!weight.defined() || !kernels::takes_few_rows(x, weight)) return {};
-    linears.push_back({.w = weight, .bias = member.base->bias()});
+    if (!weight.defined() || !weight.device().is_cpu() || !member.base->trainable_weights().empty()) return {};
+    linears.push_back({.w = weight, .bias = member.base->bias(), .b = {}});
   }
   return linears;
 }
 
-std::vector<at::Tensor> BaseProjection::forward(const at::Tensor& x, const RowContext*) const {
+void BaseProjection::refresh() {
   const auto trainable = [](const Member& member) { return !member.base->trainable_weights().empty(); };
-  const bool trained = std::ranges::any_of(members_, trainable);
-  if (!trained && x.requires_grad() && at::GradMode::is_enabled()) return FrozenGroup::apply(x, this);
-  if (const std::vector<kernels::FewRowsLinear> few = as_few_rows(members_, x); !few.empty()) {
+  trained_ = std::ranges::any_of(members_, trainable);
+  few_rows_.reset();
+  if (auto linears = few_rows_linears(members_); !linears.empty()) few_rows_.emplace(std::move(linears));
+}
+
+std::vector<at::Tensor> BaseProjection::forward(const at::Tensor& x, const RowContext*) const {
+  if (few_rows_ && few_rows_->takes(x)) {
     const WorkTimer timer(Work::kMatrix);
-    return kernels::few_rows_linears(x, few);
+    return few_rows_->multiply(x);
   }
+  if (!trained_ && x.requires_grad() && at::GradMode::is_enabled()) return FrozenGroup::apply(x, this);
   std::vector<at::Tensor> outputs;
   for (const Member& member : members_) {
-    outputs.push_back(trained ? at::linear(x, member.base->dense_weight(), member.base->bias())
-                              : member.base->forward(x));
+    outputs.push_back(trained_ ? at::linear(x, member.base->dense_weight(), member.base->bias())
+                               : member.base->forward(x));
   }
   return outputs;
 }

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,10 +25,6 @@ struct Member {
   std::string short_name() const { return path.substr(path.rfind('.') + 1); }
 };
 
-/// The group as linears of x's few rows, which kernels::few_rows_linears takes; empty where x has more, or where a
-/// member's form has products of its own. x [T, in].
-std::vector<kernels::FewRowsLinear> as_few_rows(const std::vector<Member>& members, const at::Tensor& x);
-
 class Projection {
  public:
   virtual ~Projection() = default;
@@ -37,17 +34,27 @@ class Projection {
   virtual std::vector<at::Tensor> forward(const at::Tensor& x, const RowContext* context) const = 0;
 
   virtual const std::vector<Member>& members() const = 0;
+
+  /// Takes up what became of its weights: to be called whenever they have changed.
+  virtual void refresh() = 0;
 };
+
+/// The members' weights and biases, each with no adapter; empty where a member's form has products of its own for few
+/// rows, or is trained.
+std::vector<kernels::FewRowsLinear> few_rows_linears(const std::vector<Member>& members);
 
 class BaseProjection : public Projection {
  public:
-  explicit BaseProjection(std::vector<Member> members) : members_(std::move(members)) {}
+  explicit BaseProjection(std::vector<Member> members) : members_(std::move(members)) { refresh(); }
 
   std::vector<at::Tensor> forward(const at::Tensor& x, const RowContext* context) const override;
   const std::vector<Member>& members() const override { return members_; }
+  void refresh() override;
 
  private:
   std::vector<Member> members_;
+  bool trained_ = false;
+  std::optional<kernels::FewRowsGroup> few_rows_;
 };
 
 }  // namespace moelora::nn

@@ -3,6 +3,11 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/zeros.h>
 
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "core/error.h"
 #include "kernels/levels.h"
 #include "support/gradcheck.h"
@@ -56,55 +61,126 @@ TEST_P(FewRows, ARowsBitsDontDependOnTheOthers) {
   }
 }
 
-TEST_P(FewRows, LinearsOfAGroupEqualTheirProductsWithAndWithoutAdapters) {
+/// A group of three linears, of which the last two have adapters.
+struct Parts {
+  Parts(at::ScalarType type, int64_t in, int64_t rank)
+      : linears{{.w = next_random_tensor({130, in}, type), .bias = next_random_tensor({130}, type), .b = {}},
+                {.w = next_random_tensor({1, in}, type), .bias = {}, .b = next_random_tensor({1, rank}, type)},
+                {.w = next_random_tensor({67, in}, type),
+                 .bias = next_random_tensor({67}, type),
+                 .b = next_random_tensor({67, rank}, type)}},
+        a(next_random_tensor({2 * rank, in}, type)) {}
+
+  FewRowsGroup group() const { return FewRowsGroup(linears, a, kScale); }
+
+  static constexpr double kScale = 0.75;
+  std::vector<FewRowsLinear> linears;
+  at::Tensor a;
+};
+
+at::Tensor as_double(const at::Tensor& x) {
+  return x.to(at::kDouble);
+}
+
+/// With x A^T and u rounded as the group rounds them; `type` may round them to the other side, by one unit.
+void expect_products(const Parts& parts, const at::Tensor& x, const at::Tensor& m, const std::string& what) {
+  const at::ScalarType type = x.scalar_type();
+  const int64_t in = x.size(1), rank = parts.a.size(0) / 2;
+  const std::vector<at::Tensor> y = parts.group().multiply(x, m);
+  ASSERT_EQ(y.size(), 3u);
+  at::Tensor u = as_double(at::linear(as_double(x), as_double(parts.a)).to(type)).mul(Parts::kScale);
+  if (m.defined()) u = u.mul(as_double(m).repeat({1, 2 * rank / m.size(1)}));
+  u = as_double(u.to(type));
+  const double of_x = 1 + std::sqrt(static_cast<double>(in));
+  for (size_t i = 0, adapter = 0; i < 3; ++i) {
+    const auto& [w, bias, b] = parts.linears[i];
+    at::Tensor expected =
+        at::linear(as_double(x), as_double(w), bias.defined() ? std::optional(as_double(bias)) : std::nullopt);
+    double scale = of_x;
+    if (b.defined()) {
+      expected = expected.add(at::linear(u.narrow(1, static_cast<int64_t>(adapter++) * rank, rank), as_double(b)));
+      scale += of_x * std::sqrt(static_cast<double>(rank));
+    }
+    EXPECT_LE(max_difference(y[i], expected), tolerance(type) * scale) << what << ", linear " << i;
+  }
+}
+
+TEST_P(FewRows, AGroupEqualsItsProductsWithAndWithoutAdapters) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
     for (const int64_t rows : {0, 1, 3, 8}) {
-      for (const int64_t in : {1, 40, 200}) {
+      for (const int64_t in : {1, 40, 700}) {
         for (const int64_t rank : {1, 16, 33}) {
-          const at::Tensor x = next_random_tensor({rows, in}, type), wide = next_random_tensor({rows, 2 * rank}, type);
-          std::vector<FewRowsLinear> linears = {
-              {.w = next_random_tensor({130, in}, type), .bias = next_random_tensor({130}, type)},
-              {.w = next_random_tensor({1, in}, type),
-               .bias = {},
-               .u = wide.narrow(1, rank, rank),
-               .b = next_random_tensor({1, rank}, type)},
-              {.w = next_random_tensor({67, in}, type),
-               .bias = next_random_tensor({67}, type),
-               .u = wide.narrow(1, 0, rank),
-               .b = next_random_tensor({67, rank}, type)}};
-          const std::vector<at::Tensor> y = few_rows_linears(x, linears);
-          ASSERT_EQ(y.size(), 3u);
-          for (size_t i = 0; i < 3; ++i) {
-            const auto& [w, bias, u, b] = linears[i];
-            at::Tensor expected = at::linear(x.to(at::kDouble), w.to(at::kDouble),
-                                             bias.defined() ? std::optional(bias.to(at::kDouble)) : std::nullopt);
-            if (u.defined()) expected = expected.add(at::linear(u.to(at::kDouble), b.to(at::kDouble)));
-            const double scale = 1 + std::sqrt(static_cast<double>(in + rank));
-            EXPECT_LE(max_difference(y[i], expected), tolerance(type) * scale) << rows << " " << in << " " << rank;
-          }
-          if (rows == 8) {
-            for (FewRowsLinear& linear : linears) {
-              if (linear.u.defined()) linear.u = linear.u.narrow(0, 5, 1);
-            }
-            const std::vector<at::Tensor> alone = few_rows_linears(x.narrow(0, 5, 1), linears);
-            for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(alone[i].equal(y[i].narrow(0, 5, 1))) << i;
-          }
+          const Parts parts(type, in, rank);
+          const at::Tensor x = next_random_tensor({rows, in}, type);
+          const std::string what = std::to_string(rows) + " x " + std::to_string(in) + ", rank " + std::to_string(rank);
+          const at::ScalarType of_m = type == at::kDouble ? type : at::kFloat;
+          expect_products(parts, x, {}, what);
+          expect_products(parts, x, next_random_tensor({rows, rank}, of_m), what + ", the same weights for all");
+          expect_products(parts, x, next_random_tensor({rows, 2 * rank}, of_m), what + ", weights for each");
+          expect_products(parts, x, next_random_tensor({1, rank}, of_m).expand({rows, rank}), what + ", for all rows");
         }
       }
     }
   }
 }
 
-TEST_P(FewRows, AnAdapterOfAnotherShapeIsRefused) {
-  const at::Tensor x = next_random_tensor({2, 6}, at::kFloat), w = next_random_tensor({5, 6}, at::kFloat);
-  for (const auto& [u, b] : std::vector<std::pair<at::Tensor, at::Tensor>>{
-           {next_random_tensor({3, 4}, at::kFloat), next_random_tensor({5, 4}, at::kFloat)},
-           {next_random_tensor({2, 4}, at::kFloat), next_random_tensor({4, 4}, at::kFloat)},
-           {next_random_tensor({2, 4}, at::kFloat), next_random_tensor({5, 3}, at::kFloat)},
-           {next_random_tensor({2, 4}, at::kDouble), next_random_tensor({5, 4}, at::kDouble)}}) {
-    const FewRowsLinear linear{.w = w, .bias = {}, .u = u, .b = b};
-    EXPECT_THROW(few_rows_linears(x, {&linear, 1}), Error);
+TEST_P(FewRows, AGroupWithoutAdaptersHasTheBitsOfItsLinears) {
+  Parts parts(at::kBFloat16, 200, 16);
+  for (FewRowsLinear& linear : parts.linears) linear.b = at::Tensor();
+  const at::Tensor x = next_random_tensor({5, 200}, at::kBFloat16);
+  const std::vector<at::Tensor> y = FewRowsGroup(parts.linears).multiply(x);
+  for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(y[i].equal(few_rows_linear(x, parts.linears[i].w, parts.linears[i].bias)));
+}
+
+TEST_P(FewRows, ARowsBitsInAGroupDontDependOnTheOthers) {
+  const FewRowsGroup group = Parts(at::kBFloat16, 700, 16).group();
+  const at::Tensor x = next_random_tensor({8, 700}, at::kBFloat16), m = next_random_tensor({8, 16}, at::kFloat);
+  const std::vector<at::Tensor> together = group.multiply(x, m);
+  for (int64_t row = 0; row < 8; ++row) {
+    const std::vector<at::Tensor> alone = group.multiply(x.narrow(0, row, 1), m.narrow(0, row, 1));
+    for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(alone[i].equal(together[i].narrow(0, row, 1))) << row << " " << i;
   }
+}
+
+TEST_P(FewRows, AGroupOfOtherShapesIsRefused) {
+  const Parts whole(at::kFloat, 6, 4);
+  using Spoil = std::function<void(Parts&)>;
+  for (const Spoil& spoil :
+       std::vector<Spoil>{[](Parts& p) { p.linears.clear(); },
+                          [](Parts& p) {
+                            p.a = next_random_tensor({8, 5}, at::kFloat);
+                          },
+                          [](Parts& p) {
+                            p.a = next_random_tensor({9, 6}, at::kFloat);
+                          },
+                          [](Parts& p) {
+                            p.a = next_random_tensor({8, 6}, at::kDouble);
+                          },
+                          [](Parts& p) { p.a = at::Tensor(); },
+                          [](Parts& p) {
+                            p.linears[0].w = next_random_tensor({130, 7}, at::kFloat);
+                          },
+                          [](Parts& p) { p.linears[0].bias = next_random_tensor({129}, at::kFloat); },
+                          [](Parts& p) {
+                            p.linears[1].b = next_random_tensor({2, 4}, at::kFloat);
+                          },
+                          [](Parts& p) {
+                            p.linears[1].b = next_random_tensor({1, 3}, at::kFloat);
+                          },
+                          [](Parts& p) {
+                            p.linears[1].b = next_random_tensor({1, 4}, at::kBFloat16);
+                          }}) {
+    Parts spoilt = whole;
+    spoil(spoilt);
+    EXPECT_THROW(spoilt.group(), Error);
+  }
+  const FewRowsGroup group = whole.group();
+  EXPECT_THROW(group.multiply(next_random_tensor({2, 5}, at::kFloat)), Error);
+  EXPECT_THROW(group.multiply(next_random_tensor({9, 6}, at::kFloat)), Error);
+  const at::Tensor x = next_random_tensor({2, 6}, at::kFloat);
+  EXPECT_THROW(group.multiply(x, next_random_tensor({3, 4}, at::kFloat)), Error);
+  EXPECT_THROW(group.multiply(x, next_random_tensor({2, 3}, at::kFloat)), Error);
+  EXPECT_THROW(group.multiply(x, next_random_tensor({2, 4}, at::kDouble)), Error);
 }
 
 TEST_P(FewRows, TakesRowsThatAreStrided) {
