@@ -16,6 +16,7 @@ namespace {
 struct CompareFlags {
   std::string spec;
   int64_t jobs = 1;
+  bool report_only = false;
 };
 
 /// The other processes of --jobs, each on its own cores; this one keeps the first share of them.
@@ -43,10 +44,11 @@ void run_compare(const CompareFlags& own, const GlobalFlags& flags) {
   const config::CompareSpec spec = config::load_compare_spec(own.spec);
   const std::vector<std::unique_ptr<ChildProcess>> others = start_others(own, spec);
   const compare::Comparison comparison =
-      compare::run_comparison(spec, {.quiet = flags.quiet, .dev_scores = dev_scores()});
-  std::printf("%s\n%lld runs computed, %lld known; %s/report.{md,json,html}\n",
-              compare::write_comparison(comparison, spec.output).c_str(), static_cast<long long>(comparison.computed),
-              static_cast<long long>(comparison.known), spec.output.c_str());
+      compare::run_comparison(spec, {.quiet = flags.quiet, .report_only = own.report_only, .dev_scores = dev_scores()});
+  const std::string report = compare::write_comparison(comparison, spec.output);
+  std::printf("%s\n%lld runs computed, %lld known; %s/report.{md,json,html}\n", report.c_str(),
+              static_cast<long long>(comparison.computed), static_cast<long long>(comparison.known),
+              spec.output.c_str());
 }
 
 }  // namespace
@@ -60,6 +62,8 @@ void add_compare(CLI::App& app, const GlobalFlags& flags) {
   verb->add_option("--jobs", own->jobs, "runs at once, each on its share of the cores")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  verb->add_flag("--report-only", own->report_only, "report on the results that there are, and compute nothing")
+      ->excludes("--jobs");
   verb->callback([own, &flags] { run_compare(*own, flags); });
 }
 

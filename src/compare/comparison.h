@@ -32,6 +32,7 @@ struct Comparison {
   std::vector<VariantResults> variants;
   int64_t computed = 0;  // runs of this process
   int64_t known = 0;     // results that stood there already
+  int64_t missing = 0;   // runs without a result, where only what is known is reported
 };
 
 }  // namespace moelora::compare

@@ -63,6 +63,7 @@ nlohmann::ordered_json comparison_json(const Comparison& comparison, const Table
                                 {"learning_rates", comparison.spec.learning_rates},
                                 {"test_rows", comparison.spec.test_rows},
                                 {"resamples", comparison.spec.resamples},
+                                {"missing", comparison.missing},
                                 {"code", comparison.code},
                                 {"data", comparison.surroundings.data},
                                 {"base", comparison.surroundings.base},

@@ -141,8 +141,11 @@ std::string comparison_html(const Comparison& comparison, const Table& table) {
   std::vector<std::string> names;
   for (const Table::Row& row : table.rows) names.push_back(row.results->variant.name);
   return std::string(kHead) + "<h1>Comparison</h1>\n<p class=\"soft\">" + std::to_string(comparison.spec.seeds.size()) +
-         " seeds; mean ± standard deviation on the test rows</p>\n" + score_table(table) + "<h2>By task</h2>\n" +
-         legend(names) + bars(table, names) + "<h2>Against " + eval::html_escaped(comparison.spec.reference) +
+         " seeds; mean ± standard deviation on the test rows" +
+         (comparison.missing > 0 ? "; not finished: " + std::to_string(comparison.missing) + " runs have no result yet"
+                                 : "") +
+         "</p>\n" + score_table(table) + "<h2>By task</h2>\n" + legend(names) + bars(table, names) + "<h2>Against " +
+         eval::html_escaped(comparison.spec.reference) +
          "</h2>\n<p class=\"soft\">Hierarchical bootstrap (seed, then group of rows), 95 % interval, Holm's "
          "correction</p>\n" +
          difference_table(table) + "<h2>Losses</h2>\n" + legend(names) + curves(table) + task_curves(table) +

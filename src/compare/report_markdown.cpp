@@ -14,6 +14,12 @@ std::string formatted(const char* format, double value) {
   return text;
 }
 
+std::string markdown_missing(const Comparison& comparison) {
+  if (comparison.missing == 0) return "";
+  return "Not finished: " + std::to_string(comparison.missing) +
+         " runs have no result yet. Shown are the methods that have results, on the seeds that all of them have.\n\n";
+}
+
 /// Variants are columns where there are few, and tasks rows: a table that fits a page.
 std::string markdown_scores(const Table& table) {
   std::string out = "| task | metric |";
@@ -63,9 +69,10 @@ std::string markdown_grid(const Comparison& comparison, const Table& table) {
   out += "\n";
   for (const Table::Row& row : table.rows) {
     out += "| " + row.results->variant.name + " |";
-    for (const Trial& trial : row.results->trials) {
-      const bool chosen = trial.learning_rate == row.results->learning_rate;
-      out += (chosen ? " **" : " ") + formatted("%.4f", trial.dev) + (chosen ? "** |" : " |");
+    for (const std::string& rate : comparison.spec.learning_rates) {
+      const auto trial = std::ranges::find(row.results->trials, rate, &Trial::learning_rate);
+      const std::string dev = trial == row.results->trials.end() ? "–" : formatted("%.4f", trial->dev);
+      out += rate == row.results->learning_rate ? " **" + dev + "** |" : " " + dev + " |";
     }
     out += "\n";
   }
@@ -124,8 +131,8 @@ std::string comparison_markdown(const Comparison& comparison, const Table& table
   std::string seeds;
   for (const uint64_t seed : comparison.spec.seeds) seeds += (seeds.empty() ? "" : ", ") + std::to_string(seed);
   std::string out = "# Comparison\n\nScores on the test rows, mean ± standard deviation over the seeds (" + seeds +
-                    ").\n\n" + markdown_scores(table) + "\n## Against `" + comparison.spec.reference +
-                    "`\n\nHierarchical bootstrap (seed, then group of rows), " +
+                    ").\n\n" + markdown_missing(comparison) + markdown_scores(table) + "\n## Against `" +
+                    comparison.spec.reference + "`\n\nHierarchical bootstrap (seed, then group of rows), " +
                     std::to_string(comparison.spec.resamples) +
                     " resamples, 95 % interval, Holm's correction over the methods. ";
   if (comparison.spec.seeds.size() < 5) out += "Fewer than five seeds: the intervals are too narrow. ";

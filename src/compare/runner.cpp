@@ -91,6 +91,11 @@ class Runner {
   Comparison run() {
     look_around();
     check_all();
+    if (options_.report_only) {
+      pass();
+      keep_whole_seeds();
+      return std::move(comparison_);
+    }
     while (!pass()) {
       if (comparison_.computed > computed_before_pass_) continue;
       throw_if_interrupted();
@@ -156,11 +161,38 @@ class Runner {
     return complete;
   }
 
+  /// What isn't known is counted, and left out: seeds that some variants don't have, and variants without any.
+  void keep_whole_seeds() {
+    std::vector<VariantResults>& all = comparison_.variants;
+    const int64_t wanted = static_cast<int64_t>(variants(spec()).size() * spec().seeds.size());
+    int64_t found = 0;
+    for (const VariantResults& variant : all) found += static_cast<int64_t>(variant.seeds.size());
+    comparison_.missing = wanted - found;
+    std::erase_if(all, [](const VariantResults& variant) { return variant.seeds.empty(); });
+    std::erase_if(comparison_.spec.seeds, [&](uint64_t seed) {
+      const auto has_it = [seed](const VariantResults& variant) {
+        return std::ranges::find(variant.seeds, seed, &Result::seed) != variant.seeds.end();
+      };
+      return !std::ranges::all_of(all, has_it);
+    });
+    for (VariantResults& variant : all) {
+      std::erase_if(variant.seeds, [&](const Result& result) {
+        return std::ranges::find(spec().seeds, result.seed) == spec().seeds.end();
+      });
+    }
+    if (!all.empty() && !spec().seeds.empty()) return;
+    throw Error(ErrorKind::kData, {.where = spec().results.string(),
+                                   .problem = "nothing to report",
+                                   .found = std::to_string(found) + " of " + std::to_string(wanted) + " results",
+                                   .expected = "a seed that every method with results has",
+                                   .hint = "without --report-only, `moelora compare` computes what is missing"});
+  }
+
   /// False where a trial isn't done: another process is at it.
   bool choose_learning_rate(VariantResults& all) {
     const std::vector<std::string>& grid = spec().learning_rates;
     if (grid.empty()) return true;
-    size_t best = 0;
+    size_t best = 0;  // of the trials
     for (const std::string& rate : grid) {
       const Cell cell = make_cell(spec(), all.variant, rate, spec().seeds.front(), comparison_.surroundings);
       const std::optional<Result> result = result_of(cell, /*with_test=*/grid.size() == 1);
@@ -173,9 +205,9 @@ class Runner {
       const double best_dev = all.trials[best].dev;
       if (result->dev_is_score ? *result->dev > best_dev : *result->dev < best_dev) best = all.trials.size() - 1;
     }
-    if (all.trials.size() < grid.size()) return false;
-    all.learning_rate = grid[best];
-    all.at_edge = grid.size() > 1 && (best == 0 || best + 1 == grid.size());
+    if (all.trials.empty() || (all.trials.size() < grid.size() && !options_.report_only)) return false;
+    all.learning_rate = all.trials[best].learning_rate;
+    all.at_edge = grid.size() > 1 && (all.learning_rate == grid.front() || all.learning_rate == grid.back());
     return true;
   }
 
@@ -191,6 +223,7 @@ class Runner {
   /// What stands there already or is computed now; nothing where another process is at it.
   std::optional<Result> result_of(const Cell& cell, bool with_test) {
     std::optional<Result> result = known_result(cell, with_test);
+    if (!result && options_.report_only) return std::nullopt;
     if (!result) {
       const std::unique_ptr<RunLock> claim = RunLock::take_if_free(claim_of(cell));
       if (!claim) return std::nullopt;

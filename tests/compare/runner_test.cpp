@@ -105,6 +105,34 @@ TEST_F(Compared, ALearningRateIsChosenOnDevRowsFromTheSameGrid) {
   EXPECT_EQ(variant.seeds[1].learning_rate, "0.02");
 }
 
+TEST_F(Compared, AReportAloneHasTheSeedsThatAllMethodsWithResultsHave) {
+  const std::string methods = "methods:\n  moelora: {adapter.method: moelora}\n  lora: {adapter.method: lora}\n";
+  const RunnerOptions report_only{.quiet = true, .report_only = true};
+  EXPECT_THAT([&] { run_comparison(spec("seeds: [1, 2]\n" + methods), report_only); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("0 of 4 results")));
+  run_comparison(spec("seeds: [1]\n" + methods), {.quiet = true});
+  run_comparison(spec("seeds: [2]\nmethods: {moelora: {adapter.method: moelora}}\n"), {.quiet = true});
+
+  const Comparison part =
+      run_comparison(spec("seeds: [1, 2, 3]\n" + methods + "  uniform: {adapter.method: uniform}\n"), report_only);
+  EXPECT_EQ(part.computed, 0);
+  EXPECT_EQ(part.missing, 6);
+  EXPECT_EQ(part.spec.seeds, std::vector<uint64_t>{1});
+  ASSERT_EQ(part.variants.size(), 2u) << "the third has no result";
+  for (const VariantResults& variant : part.variants) ASSERT_EQ(variant.seeds.size(), 1u);
+  EXPECT_THAT(comparison_markdown(part, make_table(part)), ::testing::HasSubstr("6 runs have no result yet"));
+}
+
+TEST_F(Compared, AReportAloneTakesTheBestOfTheLearningRatesThatWereTried) {
+  const std::string methods = "methods: {moelora: {adapter.method: moelora}}\n";
+  run_comparison(spec("seeds: [1]\nlearning_rates: [1.0e-30, 0.02]\n" + methods), {.quiet = true});
+  const Comparison part = run_comparison(spec("seeds: [1]\nlearning_rates: [1.0e-30, 0.02, 0.03]\n" + methods),
+                                         {.quiet = true, .report_only = true});
+  EXPECT_EQ(part.variants[0].learning_rate, "0.02");
+  EXPECT_FALSE(part.variants[0].at_edge);
+  EXPECT_THAT(comparison_markdown(part, make_table(part)), ::testing::HasSubstr("** | – |"));
+}
+
 TEST_F(Compared, ARunThatAnotherProcessIsAtIsLeftToIt) {
   const config::CompareSpec both =
       spec("seeds: [1]\nmethods:\n  moelora: {adapter.method: moelora}\n  lora: {adapter.method: lora}\n");
