@@ -35,10 +35,14 @@ AdaptedGroup::Outputs AdaptedGroup::compute(const at::Tensor& x, const std::opti
   const WorkTimer timer(Work::kAdapter);
   const int64_t rank = p.options_.rank;
   const at::Tensor dropped = drop(x, p.options_.dropout, rows.sample_keys(), rows.positions());
-  const bool few = kernels::takes_few_rows(dropped, p.stack_compute_);  // decoding, with a base of its own products
+  const bool few = kernels::takes_few_rows(dropped, p.stack_compute_);
   const at::Tensor z = few ? kernels::few_rows_linear(dropped, p.stack_compute_, {})
                            : kernels::thin_project(dropped, p.stack_compute_);  // [T, n R]
-  const at::Tensor u = weigh(z, weights ? *weights : at::Tensor(), p.options_.scale);
+  if (few && p.few_rows_ && dropped.is_same(x)) {  // as where no gradient is wanted: recomputing gives the same bits
+    const WorkTimer matrix(Work::kMatrix);
+    return {p.few_rows_->multiply(x, weights.value_or(at::Tensor())), z};
+  }
+  const at::Tensor u = weigh(z, weights.value_or(at::Tensor()), p.options_.scale);
   variable_list outputs;
   for (const nn::Member& member : p.members()) outputs.push_back(member.base->forward(x));
   for (size_t i = 0; i < p.adapters_.size(); ++i) {

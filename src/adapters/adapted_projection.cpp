@@ -56,7 +56,7 @@ std::vector<at::Tensor> AdaptedProjection::forward(const at::Tensor& x, const nn
   if (!at::GradMode::is_enabled()) {
     const bool drops = options_.dropout.p > 0 && rows.sample_keys().defined();
     if (few_rows_ && few_rows_->takes(x) && !drops) {
-      const WorkTimer timer(Work::kAdapter);
+      const WorkTimer timer(Work::kMatrix);
       return few_rows_->multiply(x, weights);
     }
     return AdaptedGroup::compute(x, given, *this, rows).y;

@@ -27,6 +27,7 @@ struct VariantResults {
 
 struct Comparison {
   config::CompareSpec spec;
+  uint64_t trial_seed = 0;  // of the learning rates' trials: the first, whatever seeds are shown
   Surroundings surroundings;
   std::string code;
   std::vector<VariantResults> variants;

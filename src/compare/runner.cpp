@@ -84,6 +84,7 @@ class Runner {
  public:
   Runner(const config::CompareSpec& spec, const RunnerOptions& options) : options_(options) {
     comparison_.spec = spec;
+    comparison_.trial_seed = spec.seeds.front();
     comparison_.code = code_hash();
     fs::create_directories(spec.output);
   }
@@ -164,9 +165,15 @@ class Runner {
   /// What isn't known is counted, and left out: seeds that some variants don't have, and variants without any.
   void keep_whole_seeds() {
     std::vector<VariantResults>& all = comparison_.variants;
-    const int64_t wanted = static_cast<int64_t>(variants(spec()).size() * spec().seeds.size());
-    int64_t found = 0;
-    for (const VariantResults& variant : all) found += static_cast<int64_t>(variant.seeds.size());
+    const size_t grid =
+        spec().learning_rates.size();  // tried with the first seed, which the best of them needn't run again
+    const size_t runs = spec().seeds.size() + (grid > 0 ? grid - 1 : 0);
+    int64_t found = 0, wanted = static_cast<int64_t>(variants(spec()).size() * runs);
+    for (const VariantResults& variant : all) {
+      const bool first_done = !variant.seeds.empty() && variant.seeds.front().seed == comparison_.trial_seed;
+      const size_t tried_only = variant.trials.size() - (first_done && !variant.trials.empty() ? 1 : 0);
+      found += static_cast<int64_t>(variant.seeds.size() + std::min(tried_only, grid > 0 ? grid - 1 : 0));
+    }
     comparison_.missing = wanted - found;
     std::erase_if(all, [](const VariantResults& variant) { return variant.seeds.empty(); });
     std::erase_if(comparison_.spec.seeds, [&](uint64_t seed) {

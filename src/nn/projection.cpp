@@ -40,7 +40,8 @@ std::vector<kernels::FewRowsLinear> few_rows_linears(const std::vector<Member>& 
   std::vector<kernels::FewRowsLinear> linears;
   for (const Member& member : members) {
     const at::Tensor weight = member.base->streamed_weight();
-    if (!weight.defined() || !weight.device().is_cpu() || !member.base->trainable_weights().empty()) return {};
+    const bool is_there = weight.defined() && weight.is_contiguous();  // a base of which only the shape is known isn't
+    if (!is_there || !weight.device().is_cpu() || !member.base->trainable_weights().empty()) return {};
     linears.push_back({.w = weight, .bias = member.base->bias(), .b = {}});
   }
   return linears;
@@ -59,10 +60,11 @@ std::vector<at::Tensor> BaseProjection::forward(const at::Tensor& x, const RowCo
     return few_rows_->multiply(x);
   }
   if (!trained_ && x.requires_grad() && at::GradMode::is_enabled()) return FrozenGroup::apply(x, this);
+  const bool differentiable = trained_ && at::GradMode::is_enabled();
   std::vector<at::Tensor> outputs;
   for (const Member& member : members_) {
-    outputs.push_back(trained_ ? at::linear(x, member.base->dense_weight(), member.base->bias())
-                               : member.base->forward(x));
+    outputs.push_back(differentiable ? at::linear(x, member.base->dense_weight(), member.base->bias())
+                                     : member.base->forward(x));
   }
   return outputs;
 }

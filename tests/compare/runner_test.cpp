@@ -130,6 +130,7 @@ TEST_F(Compared, AReportAloneTakesTheBestOfTheLearningRatesThatWereTried) {
                                          {.quiet = true, .report_only = true});
   EXPECT_EQ(part.variants[0].learning_rate, "0.02");
   EXPECT_FALSE(part.variants[0].at_edge);
+  EXPECT_EQ(part.missing, 1);
   EXPECT_THAT(comparison_markdown(part, make_table(part)), ::testing::HasSubstr("** | – |"));
 }
 
