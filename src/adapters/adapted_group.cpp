@@ -31,14 +31,18 @@ at::Tensor weigh(const at::Tensor& z, const at::Tensor& weights, double scale) {
 }  // namespace
 
 AdaptedGroup::Outputs AdaptedGroup::compute(const at::Tensor& x, const std::optional<at::Tensor>& weights,
-                                            const AdaptedProjection& p, const TaskRows& rows) {
+                                            const AdaptedProjection& p, const TaskRows& rows, bool wants_z) {
   const WorkTimer timer(Work::kAdapter);
   const int64_t rank = p.options_.rank;
   const at::Tensor dropped = drop(x, p.options_.dropout, rows.sample_keys(), rows.positions());
   const bool few = kernels::takes_few_rows(dropped, p.stack_compute_);
-  const at::Tensor z = few ? kernels::few_rows_linear(dropped, p.stack_compute_, {})
-                           : kernels::thin_project(dropped, p.stack_compute_);  // [T, n R]
-  if (few && p.few_rows_ && dropped.is_same(x)) {  // as where no gradient is wanted: recomputing gives the same bits
+  const bool grouped = few && p.few_rows_ && dropped.is_same(x);
+  at::Tensor z;  // [T, n R]
+  if (!grouped || wants_z) {
+    z = few ? kernels::few_rows_linear(dropped, p.stack_compute_, {})
+            : kernels::thin_project(dropped, p.stack_compute_);
+  }
+  if (grouped) {
     const WorkTimer matrix(Work::kMatrix);
     return {p.few_rows_->multiply(x, weights.value_or(at::Tensor())), z};
   }
@@ -59,7 +63,7 @@ AdaptedGroup::Outputs AdaptedGroup::compute(const at::Tensor& x, const std::opti
 variable_list AdaptedGroup::forward(AutogradContext* context, const at::Tensor& x, const at::Tensor&,
                                     const std::optional<at::Tensor>& weights, at::TensorList,
                                     const AdaptedProjection* projection, const TaskRows* rows) {
-  Outputs outputs = compute(x, weights, *projection, *rows);
+  Outputs outputs = compute(x, weights, *projection, *rows, /*wants_z=*/true);
   context->save_for_backward({x, outputs.z, weights ? *weights : at::Tensor(), rows->sample_keys(), rows->positions()});
   context->saved_data["projection"] = reinterpret_cast<int64_t>(projection);
   return std::move(outputs.y);

@@ -25,10 +25,10 @@ struct AdaptedGroup : torch::autograd::Function<AdaptedGroup> {
     at::Tensor z;
   };
 
-  /// The forward pass alone: what is called where no gradient is wanted, and where weights may be those [T, R] of one
-  /// member that all have.
+  /// The forward pass alone, z where it is wanted or made anyway: what is called where no gradient is wanted, and where
+  /// weights may be those [T, R] of one member that all have.
   static Outputs compute(const at::Tensor& x, const std::optional<at::Tensor>& weights,
-                         const AdaptedProjection& projection, const TaskRows& rows);
+                         const AdaptedProjection& projection, const TaskRows& rows, bool wants_z);
 
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                                                 const at::Tensor& stack, const std::optional<at::Tensor>& weights,

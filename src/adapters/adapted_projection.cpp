@@ -12,7 +12,6 @@
 #include "adapters/adapted_group.h"
 #include "adapters/collapse.h"
 #include "adapters/initialise.h"
-#include "core/work_timer.h"
 
 namespace moelora::adapters {
 
@@ -53,14 +52,7 @@ std::vector<at::Tensor> AdaptedProjection::forward(const at::Tensor& x, const nn
   const auto& rows = static_cast<const TaskRows&>(*context);
   const at::Tensor weights = row_weights(rows, x);
   const std::optional<at::Tensor> given = weights.defined() ? std::optional(weights) : std::nullopt;
-  if (!at::GradMode::is_enabled()) {
-    const bool drops = options_.dropout.p > 0 && rows.sample_keys().defined();
-    if (few_rows_ && few_rows_->takes(x) && !drops) {
-      const WorkTimer timer(Work::kMatrix);
-      return few_rows_->multiply(x, weights);
-    }
-    return AdaptedGroup::compute(x, given, *this, rows).y;
-  }
+  if (!at::GradMode::is_enabled()) return AdaptedGroup::compute(x, given, *this, rows, /*wants_z=*/false).y;
   std::vector<at::Tensor> b;
   for (const MemberAdapter& adapter : adapters_) b.push_back(adapter.b);
   return AdaptedGroup::apply(x, stack_, given, at::TensorList(b), this, &rows);

@@ -94,8 +94,8 @@ std::shared_ptr<const Mixer> AdapterSet::make_task_gate(const std::string& path)
   }
   const bool shared = config_.gate.scope == config::GateScope::kShared;
   auto gate = std::make_shared<TaskGate>(gate_options(shared ? "gate" : path + ".gate"), embedding_);
+  gates_.push_back(gate);
   if (!shared) return gate;
-  shared_gate_ = gate;
   return shared_mixer_ = std::make_shared<SharedGate>(gate);
 }
 
@@ -137,7 +137,7 @@ std::unique_ptr<TaskRows> AdapterSet::rows(const PackedTasks& packed) const {
     }
   }
   auto rows = std::make_unique<TaskRows>(packed);
-  if (shared_gate_) rows->set_shared_weights(shared_gate_->row_weights(*rows, {}));
+  if (shared_mixer_ && !gates_.empty()) rows->set_shared_weights(gates_.front()->row_weights(*rows, {}));
   return rows;
 }
 
@@ -212,6 +212,7 @@ void AdapterSet::put_back(nn::Decoder& decoder) {
 }
 
 void AdapterSet::refresh() {
+  for (const std::shared_ptr<TaskGate>& gate : gates_) gate->refresh();
   for (AdaptedProjection* projection : projections_) {
     projection->refresh();
     if (merged_task_ >= 0) projection->merge(merged_task_);

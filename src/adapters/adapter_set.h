@@ -51,8 +51,8 @@ class AdapterSet {
   /// missing, too much or of another shape; then nothing has changed.
   void load(std::span<const NamedTensor> values);
 
-  /// To be called after the masters changed (an optimizer step does so through Trainer): the compute copies and the
-  /// merged weights follow.
+  /// To be called after the masters changed (an optimizer step does so through Trainer): the compute copies, the gates'
+  /// weights and the merged ones follow.
   void refresh();
 
   /// One task as a plain LoRA, one entry an adapted linear. Throws Error (kModel) for a token gate.
@@ -86,7 +86,7 @@ class AdapterSet {
   TaskList tasks_;
   uint64_t seed_;
   std::shared_ptr<const TaskEmbedding> embedding_;      // null without gates
-  std::shared_ptr<const TaskGate> shared_gate_;         // null where each linear has its own, or none
+  std::vector<std::shared_ptr<TaskGate>> gates_;        // one for all linears, or one each; none for other methods
   std::shared_ptr<const Mixer> shared_mixer_;           // of all linears, null where each has its own
   std::vector<AdaptedProjection*> projections_;         // owned by the decoder
   std::vector<std::unique_ptr<nn::Projection>> aside_;  // of each slot of the decoder while aside, null: not adapted

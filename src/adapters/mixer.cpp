@@ -21,11 +21,11 @@ at::Tensor PlainMixer::expert_weights(int64_t) const {
   return at::ones({1}, at::kFloat);
 }
 
+UniformMixer::UniformMixer(int64_t rank, int64_t experts)
+    : weights_(at::full({rank}, 1.0 / static_cast<double>(experts), at::kFloat)), experts_(experts) {}
+
 at::Tensor UniformMixer::row_weights(const TaskRows& rows, const at::Tensor&) const {
-  return task_weights(0).expand({rows.tasks().size(0), rank_});
-}
-at::Tensor UniformMixer::task_weights(int64_t) const {
-  return at::full({rank_}, 1.0 / experts_, at::kFloat);
+  return weights_.expand({rows.tasks().size(0), weights_.size(0)});
 }
 at::Tensor UniformMixer::expert_weights(int64_t) const {
   return at::full({experts_}, 1.0 / experts_, at::kFloat);
@@ -45,6 +45,7 @@ TaskGate::TaskGate(GateOptions options, std::shared_ptr<const TaskEmbedding> emb
   const int64_t size = embedding_->table.size(1);
   gate_ = uniform_parameter(options_.name, {options_.experts, size}, 1.0 / std::sqrt(static_cast<double>(size)),
                             options_.seed);
+  refresh();
 }
 
 at::Tensor TaskGate::table() const {
@@ -52,9 +53,23 @@ at::Tensor TaskGate::table() const {
   return options_.mean_one ? weights.mul(options_.experts) : weights;
 }
 
+at::Tensor TaskGate::columns() const {
+  return table().repeat_interleave(options_.rank / options_.experts, /*dim=*/1);
+}
+
+std::pair<int64_t, int64_t> TaskGate::versions() const {
+  return {gate_._version(), embedding_->table._version()};
+}
+
+void TaskGate::refresh() {
+  const at::NoGradGuard no_grad;
+  kept_columns_ = columns();
+  columns_versions_ = versions();
+}
+
 at::Tensor TaskGate::row_weights(const TaskRows& rows, const at::Tensor&) const {
-  const at::Tensor columns = table().repeat_interleave(options_.rank / options_.experts, /*dim=*/1);  // [tasks, R]
-  return at::index_select(columns, 0, rows.tasks());
+  const bool kept = !at::GradMode::is_enabled() && columns_versions_ == versions();
+  return at::index_select(kept ? kept_columns_ : columns(), 0, rows.tasks());
 }
 
 at::Tensor TaskGate::task_weights(int64_t task) const {

@@ -64,13 +64,13 @@ class PlainMixer : public Mixer {
 /// N experts of equal weight 1 / N, whatever the task.
 class UniformMixer : public Mixer {
  public:
-  UniformMixer(int64_t rank, int64_t experts) : rank_(rank), experts_(experts) {}
+  UniformMixer(int64_t rank, int64_t experts);
   at::Tensor row_weights(const TaskRows& rows, const at::Tensor&) const override;
-  at::Tensor task_weights(int64_t task) const override;
+  at::Tensor task_weights(int64_t) const override { return weights_; }
   at::Tensor expert_weights(int64_t task) const override;
 
  private:
-  int64_t rank_;
+  at::Tensor weights_;  // [R], all 1 / N
   int64_t experts_;
 };
 
@@ -100,16 +100,24 @@ class TaskGate : public Mixer {
 
   /// A gate shared by all layers is asked once a batch, and the result travels in TaskRows.
   at::Tensor row_weights(const TaskRows& rows, const at::Tensor&) const override;
+
+  /// To be called after the masters changed. Where no gradient is wanted, rows take what was computed here: a step of
+  /// decoding would wait for it, with a gate per layer longer than for the layers.
+  void refresh();
   at::Tensor task_weights(int64_t task) const override;
   at::Tensor expert_weights(int64_t task) const override;
   std::vector<NamedTensor> parameters() const override { return {{options_.name, gate_}}; }
 
  private:
-  at::Tensor table() const;  // [tasks, N] float32, differentiable
+  at::Tensor table() const;    // [tasks, N] float32, differentiable
+  at::Tensor columns() const;  // [tasks, R], the same repeated
+  std::pair<int64_t, int64_t> versions() const;
 
   GateOptions options_;
   std::shared_ptr<const TaskEmbedding> embedding_;
-  at::Tensor gate_;  // W_g [N, d_t] float32, a leaf
+  at::Tensor gate_;                               // W_g [N, d_t] float32, a leaf
+  at::Tensor kept_columns_;                       // of the masters as refresh() found them
+  std::pair<int64_t, int64_t> columns_versions_;  // of those masters: whoever changes them by other means is noticed
 };
 
 /// A gate of all layers as one layer sees it: its weights come with the rows.

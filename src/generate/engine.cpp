@@ -236,7 +236,8 @@ std::vector<Completion> Engine::forward() {
   Step step = next_step();
   const std::unique_ptr<nn::RowContext> context = model_.rows({.cu_seqlens = step.cu_seqlens, .tasks = step.tasks});
   CachedAttention attention(std::move(step.caches), step.cu_seqlens);
-  const nn::ForwardOptions wanted{.wanted_rows = at::tensor(step.wanted, at::kLong)};
+  nn::ForwardOptions wanted;
+  if (step.wanted.size() < step.ids.size()) wanted.wanted_rows = at::tensor(step.wanted, at::kLong);
   const at::Tensor hidden =
       model_.decoder->forward({at::tensor(step.ids), at::tensor(step.positions)}, attention, context.get(), wanted);
   ++counts_.steps;

@@ -2,24 +2,9 @@
 
 #include <ATen/ops/empty.h>
 
-#include <algorithm>
-
 #include "kernels/tensor_args.h"
 
 namespace moelora::kernels {
-namespace {
-
-constexpr int64_t kGrain = 8192;  // weights that a thread takes at least
-
-/// run(first weight row or column, how many) for a thread's share of `out`, each of `in` weights.
-template <class Run>
-void share(int64_t out, int64_t in, const Run& run) {
-  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, in));
-  at::parallel_for(0, out, grain, [&](int64_t begin, int64_t end) { run(begin, end - begin); });
-}
-
-}  // namespace
-
 bool takes_few_rows(const at::Tensor& x, const at::Tensor& w) {
   return has_passes(x) && x.dim() == 2 && x.size(0) <= kFewRows && x.scalar_type() == w.scalar_type() &&
          x.stride(1) == 1 && w.stride(1) == 1 && !wants_gradient({&x, &w});
@@ -32,11 +17,11 @@ at::Tensor few_rows_linear(const at::Tensor& x, const at::Tensor& w, const at::T
           bias);
   const at::Tensor y = at::empty({x.size(0), w.size(0)}, x.options());
   with_element(x, [&]<class E>() {
-    share(w.size(0), w.size(1), [&](int64_t begin, int64_t outs) {
+    parallel_rows(w.size(0), w.size(1), [&](int64_t begin, int64_t end) {
       const FewRowsTerm<E> product{elements<E>(x), x.stride(0), elements<E>(w) + begin * w.stride(0), w.stride(0),
                                    w.size(1)};
       passes_for<E>().few_rows(product, {}, x.size(0), bias.defined() ? elements<E>(bias) + begin : nullptr,
-                               mutable_elements<E>(y) + begin, y.stride(0), outs);
+                               mutable_elements<E>(y) + begin, y.stride(0), end - begin);
     });
   });
   return y;
@@ -51,9 +36,9 @@ void few_rows_add(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y)
               y.scalar_type() == x.scalar_type(),
           "few_rows_add", "y [T, out]", y);
   with_element(x, [&]<class E>() {
-    share(w.size(1), w.size(0), [&](int64_t begin, int64_t outs) {
+    parallel_rows(w.size(1), w.size(0), [&](int64_t begin, int64_t end) {
       passes_for<E>().few_rows_add(elements<E>(x), x.stride(0), x.size(0), elements<E>(w) + begin, w.stride(0),
-                                   x.size(1), mutable_elements<E>(y) + begin, y.stride(0), outs);
+                                   x.size(1), mutable_elements<E>(y) + begin, y.stride(0), end - begin);
     });
   });
 }

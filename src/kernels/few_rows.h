@@ -4,7 +4,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <span>
 #include <vector>
 
 namespace moelora::kernels {

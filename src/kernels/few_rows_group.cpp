@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/few_rows.h"
+#include "kernels/row_scale_row.h"
 #include "kernels/tensor_args.h"
 
 namespace moelora::kernels {
@@ -80,8 +81,7 @@ class FewRowsGroupPass {
   }
 
   void run() {
-    const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, group_.in_));
-    at::parallel_for(0, group_.out_, grain, [&](int64_t begin, int64_t end) {
+    parallel_rows(group_.out_, group_.in_, [&](int64_t begin, int64_t end) {
       if (parts_ > 0) help_with_u(begin);
       int64_t start = 0;  // of a linear's outputs among those of all
       for (size_t i = 0; i < group_.linears_.size(); ++i) {
@@ -94,7 +94,6 @@ class FewRowsGroupPass {
   }
 
  private:
-  static constexpr int64_t kGrain = 8192;   // weights that a thread takes at least
   static constexpr int64_t kLeastPart = 4;  // rows of A
   static constexpr int64_t kAskedBytes = 16384;
 
@@ -128,10 +127,9 @@ class FewRowsGroupPass {
 
   void weigh() {
     for (int64_t row = 0; row < rows_; ++row) {
-      for (int64_t i = row * group_.columns_; i < (row + 1) * group_.columns_; i += m_width_) {
-        passes_for<E>().row_scale_forward(z_.data() + i, m_ + row * m_stride_, static_cast<C>(group_.scale_),
-                                          u_.data() + i, m_width_);
-      }
+      const int64_t start = row * group_.columns_;
+      row_scale_row<E>(z_.data() + start, m_ + row * m_stride_, static_cast<C>(group_.scale_), u_.data() + start,
+                       group_.columns_, m_width_);
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty_like.h>
 
+#include "kernels/row_scale_row.h"
 #include "kernels/tensor_args.h"
 
 namespace moelora::kernels {
@@ -24,10 +25,8 @@ at::Tensor row_scale(const at::Tensor& z, const at::Tensor& m, double factor) {
     using C = Compute<E>;
     parallel_rows(z.size(0), width, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
-        for (int64_t i = row * width; i < (row + 1) * width; i += rank) {
-          passes_for<E>().row_scale_forward(elements<E>(from) + i, elements<C>(weight) + row * rank,
-                                            static_cast<C>(factor), mutable_elements<E>(y) + i, rank);
-        }
+        row_scale_row<E>(elements<E>(from) + row * width, elements<C>(weight) + row * rank, static_cast<C>(factor),
+                         mutable_elements<E>(y) + row * width, width, rank);
       }
     });
   });
