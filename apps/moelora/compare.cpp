@@ -17,6 +17,7 @@ struct CompareFlags {
   std::string spec;
   int64_t jobs = 1;
   bool report_only = false;
+  std::string code;
 };
 
 /// The other processes of --jobs, each on its own cores; this one keeps the first share of them.
@@ -44,7 +45,7 @@ void run_compare(const CompareFlags& own, const GlobalFlags& flags) {
   const config::CompareSpec spec = config::load_compare_spec(own.spec);
   const std::vector<std::unique_ptr<ChildProcess>> others = start_others(own, spec);
   const compare::Comparison comparison =
-      compare::run_comparison(spec, {.quiet = flags.quiet, .report_only = own.report_only, .dev_scores = dev_scores()});
+      compare::run_comparison(spec, {.quiet = flags.quiet, .report_only = own.report_only, .code = own.code, .dev_scores = dev_scores()});
   const std::string report = compare::write_comparison(comparison, spec.output);
   std::printf("%s\n%lld runs computed, %lld known; %s/report.{md,json,html}\n", report.c_str(),
               static_cast<long long>(comparison.computed), static_cast<long long>(comparison.known),
@@ -62,8 +63,13 @@ void add_compare(CLI::App& app, const GlobalFlags& flags) {
   verb->add_option("--jobs", own->jobs, "runs at once, each on its share of the cores")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  verb->add_flag("--report-only", own->report_only, "report on the results that there are, and compute nothing")
-      ->excludes("--jobs");
+  CLI::Option* report_only =
+      verb->add_flag("--report-only", own->report_only, "report on the results that there are, and compute nothing")
+          ->excludes("--jobs");
+  verb->add_option("--code", own->code,
+                   "of the results that another version's sources made: their hash or its beginning, as the results "
+                   "have it")
+      ->needs(report_only);
   verb->callback([own, &flags] { run_compare(*own, flags); });
 }
 

@@ -1,6 +1,5 @@
 #include "compare/cells.h"
 
-#include "compare/code_hash.h"
 #include "config/load.h"
 #include "core/hash.h"
 #include "train/config_identity.h"
@@ -43,7 +42,7 @@ Cell make_cell(const config::CompareSpec& spec, const Variant& variant, const st
             .seed = seed,
             .config = config::load_config(spec.config, overrides)};
   cell.identity = {{"config", train::config_identity(cell.config)},
-                   {"code", code_hash()},
+                   {"code", surroundings.code},
                    {"base", surroundings.base},
                    {"shape", surroundings.shape},
                    {"tokenizer", surroundings.tokenizer},

@@ -22,7 +22,7 @@ std::vector<Variant> variants(const config::CompareSpec& spec);
 
 /// What all runs share and a result depends on, besides its configuration.
 struct Surroundings {
-  std::string base, shape, tokenizer, special_tokens, chat_template, data;
+  std::string code, base, shape, tokenizer, special_tokens, chat_template, data;
 };
 
 /// One run. `learning_rate` empty: the configuration's own.

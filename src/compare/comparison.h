@@ -29,7 +29,6 @@ struct Comparison {
   config::CompareSpec spec;
   uint64_t trial_seed = 0;  // of the learning rates' trials: the first, whatever seeds are shown
   Surroundings surroundings;
-  std::string code;
   std::vector<VariantResults> variants;
   int64_t computed = 0;  // runs of this process
   int64_t known = 0;     // results that stood there already

@@ -64,7 +64,7 @@ nlohmann::ordered_json comparison_json(const Comparison& comparison, const Table
                                 {"test_rows", comparison.spec.test_rows},
                                 {"resamples", comparison.spec.resamples},
                                 {"missing", comparison.missing},
-                                {"code", comparison.code},
+                                {"code", comparison.surroundings.code},
                                 {"data", comparison.surroundings.data},
                                 {"base", comparison.surroundings.base},
                                 {"variants", nlohmann::ordered_json::array()}};

@@ -141,7 +141,7 @@ std::string comparison_markdown(const Comparison& comparison, const Table& table
       "them.\n\n" +
       markdown_differences(comparison, table) + markdown_curves(table) + markdown_grid(comparison, table);
   return out + "\nData `" + comparison.surroundings.data + "`, base `" + comparison.surroundings.base + "`, code `" +
-         comparison.code + "`.\n";
+         comparison.surroundings.code + "`.\n";
 }
 
 }  // namespace moelora::compare

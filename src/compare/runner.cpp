@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "compare/code_hash.h"
+#include "compare/result_store.h"
 #include "config/load.h"
 #include "config/method.h"
 #include "core/durable.h"
@@ -21,6 +22,7 @@
 #include "core/hash.h"
 #include "core/interrupt.h"
 #include "core/log.h"
+#include "core/suggest.h"
 #include "core/threads.h"
 #include "eval/evaluator.h"
 #include "io/json_file.h"
@@ -82,10 +84,10 @@ void read_curves(const fs::path& run, Result& result) {
 
 class Runner {
  public:
-  Runner(const config::CompareSpec& spec, const RunnerOptions& options) : options_(options) {
+  Runner(const config::CompareSpec& spec, const RunnerOptions& options) : options_(options), results_(spec.results) {
     comparison_.spec = spec;
     comparison_.trial_seed = spec.seeds.front();
-    comparison_.code = code_hash();
+    comparison_.surroundings.code = options.code.empty() ? std::string(code_hash()) : results_.code_of(options.code);
     fs::create_directories(spec.output);
   }
 
@@ -120,7 +122,8 @@ class Runner {
     at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
     load_base(files, config);
     const auto renderer = train::make_renderer(files, config.chat_template);
-    comparison_.surroundings = {.base = base_.hash,
+    comparison_.surroundings = {.code = std::move(comparison_.surroundings.code),
+                                .base = base_.hash,
                                 .shape = files.shape_hash,
                                 .tokenizer = hash_file_hex(text::tokenizer_file(files.dir)),
                                 .special_tokens = renderer->special_tokens_hash(),
@@ -188,11 +191,19 @@ class Runner {
       });
     }
     if (!all.empty() && !spec().seeds.empty()) return;
-    throw Error(ErrorKind::kData, {.where = spec().results.string(),
-                                   .problem = "nothing to report",
-                                   .found = std::to_string(found) + " of " + std::to_string(wanted) + " results",
-                                   .expected = "a seed that every method with results has",
-                                   .hint = "without --report-only, `moelora compare` computes what is missing"});
+    std::vector<std::string> others;
+    for (const auto& [code, count] : results_.codes()) {
+      if (code != comparison_.surroundings.code)
+        others.push_back(code.substr(0, 8) + " (" + std::to_string(count) + " results)");
+    }
+    throw Error(ErrorKind::kData,
+                {.where = spec().results.string(),
+                 .problem = "nothing to report",
+                 .found = std::to_string(found) + " of " + std::to_string(wanted) + " results",
+                 .expected = "a seed that every method with results has",
+                 .hint = others.empty() ? "without --report-only, `moelora compare` computes what is missing"
+                                        : "results of other versions' sources are shown with --code: " +
+                                              list_names(others)});
   }
 
   /// False where a trial isn't done: another process is at it.
@@ -218,27 +229,17 @@ class Runner {
     return true;
   }
 
-  fs::path file_of(const Cell& cell) const { return spec().results / (cell.key + ".json"); }
-
-  std::optional<Result> known_result(const Cell& cell, bool with_test) const {
-    if (!fs::exists(file_of(cell))) return std::nullopt;
-    Result known = result_from(io::read_json_object(file_of(cell)), file_of(cell).string());
-    if (with_test && known.tasks.empty()) return std::nullopt;
-    return known;
-  }
-
   /// What stands there already or is computed now; nothing where another process is at it.
   std::optional<Result> result_of(const Cell& cell, bool with_test) {
-    std::optional<Result> result = known_result(cell, with_test);
+    std::optional<Result> result = results_.find(cell, with_test);
     if (!result && options_.report_only) return std::nullopt;
     if (!result) {
       const std::unique_ptr<RunLock> claim = RunLock::take_if_free(claim_of(cell));
       if (!claim) return std::nullopt;
-      result = known_result(cell, with_test);  // the process that had it may have finished a moment ago
+      result = results_.find(cell, with_test);  // the process that had it may have finished a moment ago
       if (!result) {
         result = compute(cell, with_test);
-        fs::create_directories(spec().results);
-        write_file_atomically(file_of(cell), to_json(*result).dump() + "\n");
+        results_.keep(*result);
         computed_keys_.insert(cell.key);
         ++comparison_.computed;
         return result;
@@ -260,7 +261,7 @@ class Runner {
     same.adapter.method = config::Method::kLoraPerTask;
     same.adapter.search_steps = config::AdapterConfig{}.search_steps;
     return hash_hex(train::config_identity(same) + cell.identity.at("data").dump() + cell.identity.at("base").dump() +
-                    comparison_.code);
+                    comparison_.surroundings.code);
   }
 
   /// The tasks' LoRAs that several methods are made of stand in one directory.
@@ -350,6 +351,7 @@ class Runner {
   }
 
   const RunnerOptions& options_;
+  const ResultStore results_;
   Comparison comparison_;
   std::set<std::string> computed_keys_;
   int64_t computed_before_pass_ = 0;

@@ -16,11 +16,13 @@ namespace moelora::compare {
 struct RunnerOptions {
   bool quiet = false;
   bool report_only = false;     // compute nothing: the methods that have results, on the seeds that all of them have
+  std::string code;             // report on what these sources made (a hash, or its beginning); empty: this program's
   train::DevScores dev_scores;  // where eval.generate asks for them
 };
 
 /// Throws what load_config, train and evaluate throw; Error (kInterrupted) after a checkpoint: run it again to go on;
-/// Error (kData) where only a report is asked for and there is nothing to report.
+/// Error (kData) where only a report is asked for and there is nothing to report; Error (kUsage) where no result is of
+/// `code`.
 Comparison run_comparison(const config::CompareSpec& spec, const RunnerOptions& options);
 
 }  // namespace moelora::compare

@@ -7,9 +7,11 @@
 #include <thread>
 
 #include "compare/report.h"
+#include "compare/result_store.h"
 #include "config/load.h"
 #include "core/durable.h"
 #include "core/error.h"
+#include "core/hash.h"
 #include "train/made_run.h"
 
 namespace moelora::compare {
@@ -123,6 +125,31 @@ TEST_F(Compared, AReportAloneHasTheSeedsThatAllMethodsWithResultsHave) {
   EXPECT_THAT(comparison_markdown(part, make_table(part)), ::testing::HasSubstr("6 runs have no result yet"));
 }
 
+TEST_F(Compared, AReportAloneShowsWhatAnotherVersionsSourcesMade) {
+  const config::CompareSpec one = spec("seeds: [1]\nmethods: {moelora: {adapter.method: moelora}}\n");
+  const Comparison own = run_comparison(one, {.quiet = true});
+  const fs::path results = one.results;
+  // As another version would have left it: the same run, its code another, and so its key.
+  Result other = own.variants[0].seeds[0];
+  fs::remove_all(results);
+  other.identity["code"] = std::string(32, 'f');
+  other.key = hash_hex(other.identity.dump());
+  other.tasks[0].score = 0.125;
+  ResultStore(results).keep(other);
+
+  RunnerOptions options{.quiet = true, .report_only = true};
+  EXPECT_THAT([&] { run_comparison(one, options); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("--code: ffffffff (1 results)")));
+  options.code = "fff";
+  const Comparison shown = run_comparison(one, options);
+  EXPECT_EQ(shown.variants.at(0).seeds.at(0).tasks[0].score, 0.125);
+  EXPECT_EQ(shown.missing, 0);
+  EXPECT_THAT(comparison_markdown(shown, make_table(shown)), ::testing::HasSubstr(std::string(32, 'f')));
+  options.code = "e";
+  EXPECT_THAT([&] { run_comparison(one, options); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("no result is of that code")));
+}
+
 TEST_F(Compared, AReportAloneTakesTheBestOfTheLearningRatesThatWereTried) {
   const std::string methods = "methods: {moelora: {adapter.method: moelora}}\n";
   run_comparison(spec("seeds: [1]\nlearning_rates: [1.0e-30, 0.02]\n" + methods), {.quiet = true});
@@ -132,6 +159,25 @@ TEST_F(Compared, AReportAloneTakesTheBestOfTheLearningRatesThatWereTried) {
   EXPECT_FALSE(part.variants[0].at_edge);
   EXPECT_EQ(part.missing, 1);
   EXPECT_THAT(comparison_markdown(part, make_table(part)), ::testing::HasSubstr("** | – |"));
+}
+
+TEST_F(Compared, TasksWithBestStepsOfTheirOwnAreOneMethodBesideOthers) {
+  const config::CompareSpec both =
+      spec("seeds: [1]\nmethods:\n  moelora: {adapter.method: moelora, eval.every_steps: 1}\n"
+           "  own steps: {adapter.method: moelora, eval: {every_steps: 1, best: per_task}}\n"
+           "  lora, own steps: {adapter.method: lora, eval: {every_steps: 1, best: per_task}}\n");
+  const Comparison comparison = run_comparison(both, {.quiet = true});
+  const Result &mean = comparison.variants.at(0).seeds.at(0), &own = comparison.variants.at(1).seeds.at(0);
+  for (const auto& [task, curve] : mean.task_dev_curves) {  // one training, judged in two ways
+    const auto& other = own.task_dev_curves.at(task);
+    for (size_t i = 0; i < curve.size(); ++i) EXPECT_EQ(curve[i].loss, other.at(i).loss) << task;
+  }
+  EXPECT_EQ(own.parameters, mean.parameters);
+  for (const VariantResults& variant : comparison.variants) EXPECT_EQ(variant.seeds.at(0).tasks.size(), 2u);
+  ASSERT_FALSE(own.gates.empty());
+  EXPECT_EQ(own.gates[0].weights.size(), 2u);
+  EXPECT_EQ(run_comparison(both, {.quiet = true}).computed, 0);
+  EXPECT_THAT(comparison_markdown(comparison, make_table(comparison)), ::testing::HasSubstr("own steps"));
 }
 
 TEST_F(Compared, ARunThatAnotherProcessIsAtIsLeftToIt) {

@@ -1,0 +1,58 @@
+#include "compare/result_store.h"
+
+#include <utility>
+#include <vector>
+
+#include "core/durable.h"
+#include "core/error.h"
+#include "core/suggest.h"
+#include "io/json_file.h"
+
+namespace moelora::compare {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result read(const fs::path& file) {
+  return result_from(io::read_json_object(file), file.string());
+}
+
+}  // namespace
+
+std::optional<Result> ResultStore::find(const Cell& cell, bool with_test) const {
+  const fs::path file = file_of(cell.key);
+  if (!fs::exists(file)) return std::nullopt;
+  Result known = read(file);
+  if (with_test && known.tasks.empty()) return std::nullopt;
+  return known;
+}
+
+void ResultStore::keep(const Result& result) const {
+  fs::create_directories(dir_);
+  write_file_atomically(file_of(result.key), to_json(result).dump() + "\n");
+}
+
+std::map<std::string, int64_t> ResultStore::codes() const {
+  std::map<std::string, int64_t> counts;
+  if (!fs::is_directory(dir_)) return counts;
+  for (const fs::directory_entry& entry : fs::directory_iterator(dir_)) {
+    if (entry.path().extension() == ".json") ++counts[read(entry.path()).identity.value("code", "")];
+  }
+  return counts;
+}
+
+std::string ResultStore::code_of(const std::string& beginning) const {
+  std::vector<std::string> known, fitting;
+  for (const auto& [code, count] : codes()) {
+    known.push_back(code + " (" + std::to_string(count) + " results)");
+    if (code.starts_with(beginning)) fitting.push_back(code);
+  }
+  if (fitting.size() == 1) return fitting.front();
+  throw Error(ErrorKind::kUsage,
+              {.where = "--code",
+               .problem = fitting.empty() ? "no result is of that code" : "results of several codes begin like that",
+               .found = beginning,
+               .expected = known.empty() ? "results in " + dir_.string() : "one of " + list_names(known)});
+}
+
+}  // namespace moelora::compare

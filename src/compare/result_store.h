@@ -1,0 +1,35 @@
+// The small files of finished runs: <results>/<key>.json.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "compare/cells.h"
+#include "compare/result.h"
+
+namespace moelora::compare {
+
+class ResultStore {
+ public:
+  explicit ResultStore(std::filesystem::path dir) : dir_(std::move(dir)) {}
+
+  /// Nothing where the run has no result, or none with test rows where those are asked for. Throws Error (kModel) for a
+  /// file that isn't a result.
+  std::optional<Result> find(const Cell& cell, bool with_test) const;
+  void keep(const Result& result) const;
+
+  /// How many results there are of each code.
+  std::map<std::string, int64_t> codes() const;
+  /// The one of those that begins like this. Throws Error (kUsage) where none or several do.
+  std::string code_of(const std::string& beginning) const;
+
+ private:
+  std::filesystem::path file_of(const std::string& key) const { return dir_ / (key + ".json"); }
+
+  std::filesystem::path dir_;
+};
+
+}  // namespace moelora::compare
