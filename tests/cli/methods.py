@@ -105,6 +105,23 @@ def check_uniform(place, _):
     check_peft(place, "uniform")
 
 
+def check_own_steps(place, _):
+    """Each task at a best step of its own: PEFT answers as the run does, and every form of export equals it."""
+    flags = ("--eval.best=per_task", "--eval.every_steps=1", "--train.learning_rate=0.2")
+    run = train(place, "own_steps", *flags)
+    report = json.loads(place.run_well("eval", "own_steps", "--json", "--quiet"))
+    require(len(report["tasks"]) == 2, "own_steps: tasks at several steps are scored in one batch")
+    losses = {task: [line["eval"][task]["loss"] for line in metrics(run) if "eval" in line] for task in ("colour", "echo")}
+    best = {task: values.index(min(values)) for task, values in losses.items()}
+    require(best["colour"] != best["echo"], f"own_steps: the tasks' best steps are to differ for this check to mean anything: {losses}")
+    check_peft(place, "own_steps")
+    for form in ("gguf", "merged"):
+        for task in ("colour", "echo"):
+            place.run_well("export", "own_steps", "--task", task, "--format", form, "--to", f"own_steps-{form}-{task}", "--check")
+    process = place.run("adapt", "own_steps", "--task", "third", "--weights", "uniform", "--to", "own_steps-third")
+    require(process.returncode != 0 and "step" in process.stderr, f"own_steps: a new task is refused: {process.stderr}")
+
+
 def check_molora(place, _):
     """Everything but what needs weights of a task: that is refused, with what to use instead."""
     check_method(place, "molora", method="molora")
@@ -250,5 +267,6 @@ def check_full_base(place, _):
 
 if __name__ == "__main__":
     run_checks(__doc__, {
-        "moelora": check_moelora, "per_layer": check_per_layer, "lora": check_lora, "uniform": check_uniform, "molora": check_molora,
-        "task prompt": check_task_prompt, "made of runs": check_made_of_runs, "quantized": check_quantized, "full": check_full, "base of full": check_full_base})
+        "moelora": check_moelora, "per_layer": check_per_layer, "lora": check_lora, "uniform": check_uniform,
+        "own steps": check_own_steps, "molora": check_molora, "task prompt": check_task_prompt,
+        "made of runs": check_made_of_runs, "quantized": check_quantized, "full": check_full, "base of full": check_full_base})
