@@ -44,8 +44,8 @@ void run_compare(const CompareFlags& own, const GlobalFlags& flags) {
   install_interrupt_handlers();
   const config::CompareSpec spec = config::load_compare_spec(own.spec);
   const std::vector<std::unique_ptr<ChildProcess>> others = start_others(own, spec);
-  const compare::Comparison comparison =
-      compare::run_comparison(spec, {.quiet = flags.quiet, .report_only = own.report_only, .code = own.code, .dev_scores = dev_scores()});
+  const compare::Comparison comparison = compare::run_comparison(
+      spec, {.quiet = flags.quiet, .report_only = own.report_only, .code = own.code, .dev_scores = dev_scores()});
   const std::string report = compare::write_comparison(comparison, spec.output);
   std::printf("%s\n%lld runs computed, %lld known; %s/report.{md,json,html}\n", report.c_str(),
               static_cast<long long>(comparison.computed), static_cast<long long>(comparison.known),

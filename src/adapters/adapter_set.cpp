@@ -47,6 +47,7 @@ AdapterSet::AdapterSet(nn::Decoder& decoder, const config::AdapterConfig& config
     projections_.push_back(adapted.get());
     slot = std::move(adapted);
   });
+  for (const std::shared_ptr<TaskGate>& gate : gates_) gate->refresh();
 }
 
 int64_t AdapterSet::columns() const {

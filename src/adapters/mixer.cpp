@@ -45,7 +45,6 @@ TaskGate::TaskGate(GateOptions options, std::shared_ptr<const TaskEmbedding> emb
   const int64_t size = embedding_->table.size(1);
   gate_ = uniform_parameter(options_.name, {options_.experts, size}, 1.0 / std::sqrt(static_cast<double>(size)),
                             options_.seed);
-  refresh();
 }
 
 at::Tensor TaskGate::table() const {
@@ -68,7 +67,7 @@ void TaskGate::refresh() {
 }
 
 at::Tensor TaskGate::row_weights(const TaskRows& rows, const at::Tensor&) const {
-  const bool kept = !at::GradMode::is_enabled() && columns_versions_ == versions();
+  const bool kept = kept_columns_.defined() && !at::GradMode::is_enabled() && columns_versions_ == versions();
   return at::index_select(kept ? kept_columns_ : columns(), 0, rows.tasks());
 }
 

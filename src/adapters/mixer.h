@@ -102,7 +102,7 @@ class TaskGate : public Mixer {
   at::Tensor row_weights(const TaskRows& rows, const at::Tensor&) const override;
 
   /// To be called after the masters changed. Where no gradient is wanted, rows take what was computed here: a step of
-  /// decoding would wait for it, with a gate per layer longer than for the layers.
+  /// decoding would wait for it, with a gate per layer for each of them.
   void refresh();
   at::Tensor task_weights(int64_t task) const override;
   at::Tensor expert_weights(int64_t task) const override;
@@ -116,8 +116,8 @@ class TaskGate : public Mixer {
   GateOptions options_;
   std::shared_ptr<const TaskEmbedding> embedding_;
   at::Tensor gate_;                               // W_g [N, d_t] float32, a leaf
-  at::Tensor kept_columns_;                       // of the masters as refresh() found them
-  std::pair<int64_t, int64_t> columns_versions_;  // of those masters: whoever changes them by other means is noticed
+  at::Tensor kept_columns_;                       // of the masters as refresh() found them; undefined before it
+  std::pair<int64_t, int64_t> columns_versions_;  // of those masters: an operator that changes them since is noticed
 };
 
 /// A gate of all layers as one layer sees it: its weights come with the rows.

@@ -59,8 +59,8 @@ std::string markdown_differences(const Comparison& comparison, const Table& tabl
 std::string markdown_grid(const Comparison& comparison, const Table& table) {
   if (comparison.spec.learning_rates.empty()) return "";
   std::string out =
-      "\n## Learning rates\n\nThe same grid for every method, with seed " +
-      std::to_string(comparison.trial_seed) + ", chosen on the dev rows (" +
+      "\n## Learning rates\n\nThe same grid for every method, with seed " + std::to_string(comparison.trial_seed) +
+      ", chosen on the dev rows (" +
       (table.rows.front().results->seeds.front().dev_is_score ? "score: higher is better" : "loss: lower is better") +
       ").\n\n| method |";
   for (const std::string& rate : comparison.spec.learning_rates) out += " " + rate + " |";

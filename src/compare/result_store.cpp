@@ -1,8 +1,5 @@
 #include "compare/result_store.h"
 
-#include <utility>
-#include <vector>
-
 #include "core/durable.h"
 #include "core/error.h"
 #include "core/suggest.h"
@@ -36,15 +33,29 @@ std::map<std::string, int64_t> ResultStore::codes() const {
   std::map<std::string, int64_t> counts;
   if (!fs::is_directory(dir_)) return counts;
   for (const fs::directory_entry& entry : fs::directory_iterator(dir_)) {
-    if (entry.path().extension() == ".json") ++counts[read(entry.path()).identity.value("code", "")];
+    if (entry.path().extension() != ".json") continue;
+    try {
+      ++counts[read(entry.path()).identity.at("code").get<std::string>()];
+    } catch (const Error&) {
+      continue;
+    } catch (const nlohmann::json::exception&) {
+      continue;
+    }
   }
   return counts;
 }
 
-std::string ResultStore::code_of(const std::string& beginning) const {
-  std::vector<std::string> known, fitting;
+std::vector<std::string> ResultStore::list_codes(const std::string& without) const {
+  std::vector<std::string> listed;
   for (const auto& [code, count] : codes()) {
-    known.push_back(code + " (" + std::to_string(count) + " results)");
+    if (code != without) listed.push_back(code + " (" + std::to_string(count) + " results)");
+  }
+  return listed;
+}
+
+std::string ResultStore::code_of(const std::string& beginning) const {
+  std::vector<std::string> fitting;
+  for (const auto& [code, count] : codes()) {
     if (code.starts_with(beginning)) fitting.push_back(code);
   }
   if (fitting.size() == 1) return fitting.front();
@@ -52,7 +63,7 @@ std::string ResultStore::code_of(const std::string& beginning) const {
               {.where = "--code",
                .problem = fitting.empty() ? "no result is of that code" : "results of several codes begin like that",
                .found = beginning,
-               .expected = known.empty() ? "results in " + dir_.string() : "one of " + list_names(known)});
+               .expected = "one of " + list_names(list_codes())});
 }
 
 }  // namespace moelora::compare

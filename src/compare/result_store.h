@@ -6,6 +6,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "compare/cells.h"
 #include "compare/result.h"
@@ -21,10 +23,13 @@ class ResultStore {
   std::optional<Result> find(const Cell& cell, bool with_test) const;
   void keep(const Result& result) const;
 
-  /// How many results there are of each code.
+  /// How many results there are of each code. Files that aren't results are left out: another comparison's report may
+  /// stand there.
   std::map<std::string, int64_t> codes() const;
   /// The one of those that begins like this. Throws Error (kUsage) where none or several do.
   std::string code_of(const std::string& beginning) const;
+  /// "92de1b27… (12 results)", without those of one code.
+  std::vector<std::string> list_codes(const std::string& without = "") const;
 
  private:
   std::filesystem::path file_of(const std::string& key) const { return dir_ / (key + ".json"); }

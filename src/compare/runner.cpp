@@ -87,6 +87,8 @@ class Runner {
   Runner(const config::CompareSpec& spec, const RunnerOptions& options) : options_(options), results_(spec.results) {
     comparison_.spec = spec;
     comparison_.trial_seed = spec.seeds.front();
+    if (!options.code.empty() && !options.report_only)
+      throw Error(ErrorKind::kInternal, {.where = "compare", .problem = "can't compute what other sources would"});
     comparison_.surroundings.code = options.code.empty() ? std::string(code_hash()) : results_.code_of(options.code);
     fs::create_directories(spec.output);
   }
@@ -191,19 +193,14 @@ class Runner {
       });
     }
     if (!all.empty() && !spec().seeds.empty()) return;
-    std::vector<std::string> others;
-    for (const auto& [code, count] : results_.codes()) {
-      if (code != comparison_.surroundings.code)
-        others.push_back(code.substr(0, 8) + " (" + std::to_string(count) + " results)");
-    }
+    const std::vector<std::string> others = results_.list_codes(comparison_.surroundings.code);
     throw Error(ErrorKind::kData,
                 {.where = spec().results.string(),
                  .problem = "nothing to report",
                  .found = std::to_string(found) + " of " + std::to_string(wanted) + " results",
                  .expected = "a seed that every method with results has",
                  .hint = others.empty() ? "without --report-only, `moelora compare` computes what is missing"
-                                        : "results of other versions' sources are shown with --code: " +
-                                              list_names(others)});
+                                        : "other versions' results are shown with --code: " + list_names(others)});
   }
 
   /// False where a trial isn't done: another process is at it.

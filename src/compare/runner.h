@@ -8,6 +8,8 @@
 //   <results>/<key>.json       one finished run
 #pragma once
 
+#include <string>
+
 #include "compare/comparison.h"
 #include "train/trainer.h"
 
@@ -21,8 +23,8 @@ struct RunnerOptions {
 };
 
 /// Throws what load_config, train and evaluate throw; Error (kInterrupted) after a checkpoint: run it again to go on;
-/// Error (kData) where only a report is asked for and there is nothing to report; Error (kUsage) where no result is of
-/// `code`.
+/// Error (kData) where only a report is asked for and there is nothing to report; Error (kUsage) where no result, or
+/// those of several codes, are of `code`.
 Comparison run_comparison(const config::CompareSpec& spec, const RunnerOptions& options);
 
 }  // namespace moelora::compare

@@ -5,6 +5,7 @@
 #include "kernels/tensor_args.h"
 
 namespace moelora::kernels {
+
 bool takes_few_rows(const at::Tensor& x, const at::Tensor& w) {
   return has_passes(x) && x.dim() == 2 && x.size(0) <= kFewRows && x.scalar_type() == w.scalar_type() &&
          x.stride(1) == 1 && w.stride(1) == 1 && !wants_gradient({&x, &w});

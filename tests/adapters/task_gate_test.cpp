@@ -16,7 +16,10 @@ namespace {
 constexpr int64_t kRank = 8, kExperts = 4;
 
 struct TaskGateWeights : ::testing::Test {
-  TaskGateWeights() { rows.emplace(PackedTasks{.cu_seqlens = cu_seqlens, .tasks = tasks}); }
+  TaskGateWeights() {
+    rows.emplace(PackedTasks{.cu_seqlens = cu_seqlens, .tasks = tasks});
+    gate.refresh();
+  }
 
   at::Tensor without_gradient() const {
     const at::NoGradGuard no_grad;

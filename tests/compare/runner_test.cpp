@@ -138,8 +138,9 @@ TEST_F(Compared, AReportAloneShowsWhatAnotherVersionsSourcesMade) {
   ResultStore(results).keep(other);
 
   RunnerOptions options{.quiet = true, .report_only = true};
-  EXPECT_THAT([&] { run_comparison(one, options); },
-              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("--code: ffffffff (1 results)")));
+  EXPECT_THAT(
+      [&] { run_comparison(one, options); },
+      ::testing::ThrowsMessage<Error>(::testing::HasSubstr("--code: " + std::string(32, 'f') + " (1 results)")));
   options.code = "fff";
   const Comparison shown = run_comparison(one, options);
   EXPECT_EQ(shown.variants.at(0).seeds.at(0).tasks[0].score, 0.125);
@@ -162,14 +163,16 @@ TEST_F(Compared, AReportAloneTakesTheBestOfTheLearningRatesThatWereTried) {
 }
 
 TEST_F(Compared, TasksWithBestStepsOfTheirOwnAreOneMethodBesideOthers) {
-  const config::CompareSpec both =
-      spec("seeds: [1]\nmethods:\n  moelora: {adapter.method: moelora, eval.every_steps: 1}\n"
-           "  own steps: {adapter.method: moelora, eval: {every_steps: 1, best: per_task}}\n"
-           "  lora, own steps: {adapter.method: lora, eval: {every_steps: 1, best: per_task}}\n");
+  const config::CompareSpec both = spec(
+      "seeds: [1]\nmethods:\n  moelora: {adapter.method: moelora, eval.every_steps: 1}\n"
+      "  own steps: {adapter.method: moelora, eval: {every_steps: 1, best: per_task}}\n"
+      "  lora, own steps: {adapter.method: lora, eval: {every_steps: 1, best: per_task}}\n");
   const Comparison comparison = run_comparison(both, {.quiet = true});
   const Result &mean = comparison.variants.at(0).seeds.at(0), &own = comparison.variants.at(1).seeds.at(0);
+  ASSERT_EQ(mean.task_dev_curves.size(), 2u);
   for (const auto& [task, curve] : mean.task_dev_curves) {  // one training, judged in two ways
     const auto& other = own.task_dev_curves.at(task);
+    ASSERT_EQ(curve.size(), 4u) << task;
     for (size_t i = 0; i < curve.size(); ++i) EXPECT_EQ(curve[i].loss, other.at(i).loss) << task;
   }
   EXPECT_EQ(own.parameters, mean.parameters);
