@@ -96,6 +96,7 @@ class FewRowsGroupPass {
  private:
   static constexpr int64_t kLeastPart = 4;  // rows of A
   static constexpr int64_t kAskedBytes = 16384;
+  static constexpr int kSpins = 2000;  // some 20 to 50 us
 
   /// Takes parts of u until none is left, and returns once all are there: what isn't is in the hands of a thread that
   /// waits for nothing. Meanwhile the first weights of the caller's own outputs, from `begin` on, are on their way.
@@ -110,7 +111,15 @@ class FewRowsGroupPass {
       ready_.notify_all();
     }
     ask_for_weights(begin);
+    // The system's wait and waking take longer than what is left of u.
+    for (int spin = 0; spin < kSpins && !ready_.test(std::memory_order_acquire); ++spin) pause();
     ready_.wait(false, std::memory_order_acquire);
+  }
+
+  static void pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
   }
 
   void ask_for_weights(int64_t begin) const {
