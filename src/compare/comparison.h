@@ -20,7 +20,7 @@ struct Trial {
 struct VariantResults {
   Variant variant;
   std::vector<Trial> trials;  // in the order of the grid; empty without one
-  std::string learning_rate;  // the best of them, or empty: the configuration's
+  std::string learning_rate;  // the best of them, or the configuration's
   bool at_edge = false;       // the best is the first or last of several: the grid should be wider
   std::vector<Result> seeds;  // in the order of the spec
 };

@@ -48,10 +48,9 @@ std::string markdown_differences(const Comparison& comparison, const Table& tabl
                                 " | " + formatted("%.4f", row.difference->p_holm)
            : results.variant.reference ? std::string("reference | | ")
                                        : std::string("not on the same rows and seeds | | ");
-    out += " | " + std::to_string(results.seeds.front().parameters) + " | " +
-           (results.learning_rate.empty() ? "its own"
-                                          : results.learning_rate + (results.at_edge ? " (edge of the grid)" : "")) +
-           " | " + formatted("%.0f s", std::round(row.train_seconds)) + " |\n";
+    out += " | " + std::to_string(results.seeds.front().parameters) + " | " + results.learning_rate +
+           (results.at_edge ? " (edge of the grid)" : "") + " | " + formatted("%.0f s", std::round(row.train_seconds)) +
+           " |\n";
   }
   return out;
 }

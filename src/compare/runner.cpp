@@ -3,6 +3,8 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <fstream>
@@ -62,6 +64,12 @@ class Stopwatch {
 /// To a picture's precision: a result is a small file.
 double rounded(double loss) {
   return std::round(loss * 1e5) / 1e5;
+}
+
+/// The fewest digits that are read as this very number.
+std::string shortest(double number) {
+  std::array<char, 32> text;
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr};
 }
 
 /// Loss curves out of a run's metrics.jsonl; of a run that is made of several there are none.
@@ -206,7 +214,11 @@ class Runner {
   /// False where a trial isn't done: another process is at it.
   bool choose_learning_rate(VariantResults& all) {
     const std::vector<std::string>& grid = spec().learning_rates;
-    if (grid.empty()) return true;
+    if (grid.empty()) {
+      const Cell own = make_cell(spec(), all.variant, "", spec().seeds.front(), comparison_.surroundings);
+      all.learning_rate = shortest(own.config.train.learning_rate);
+      return true;
+    }
     size_t best = 0;  // of the trials
     for (const std::string& rate : grid) {
       const Cell cell = make_cell(spec(), all.variant, rate, spec().seeds.front(), comparison_.surroundings);

@@ -169,6 +169,7 @@ TEST_F(Compared, TasksWithBestStepsOfTheirOwnAreOneMethodBesideOthers) {
       "  lora, own steps: {adapter.method: lora, eval: {every_steps: 1, best: per_task}}\n");
   const Comparison comparison = run_comparison(both, {.quiet = true});
   const Result &mean = comparison.variants.at(0).seeds.at(0), &own = comparison.variants.at(1).seeds.at(0);
+  EXPECT_EQ(comparison.variants[0].learning_rate, "0.02") << "without a grid a method's own is shown";
   ASSERT_EQ(mean.task_dev_curves.size(), 2u);
   for (const auto& [task, curve] : mean.task_dev_curves) {  // one training, judged in two ways
     const auto& other = own.task_dev_curves.at(task);
