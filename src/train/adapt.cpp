@@ -255,23 +255,40 @@ class Adaptation {
     }
   }
 
+  /// By gradient from uniform weights and from the nearest task's, for a descent ends in the valley where it begins: a
+  /// sum of two tasks isn't found from one of them. By evolution from the better of the two.
   void search() {
     require_shared("a search");
-    const std::string start = nearest();
-    result_.start = result_.losses.at("uniform") <= result_.losses.at(start) ? "uniform" : start;
-    if (result_.start != "uniform") take_task(result_.start);
-    const std::vector<double> logits = numbers(at::mv(gate_.detach(), embedding_.detach()[row()]));
-    set_logits(options_.gradient ? by_gradient(logits) : by_evolution(logits));
+    const std::string near = nearest();
+    if (!options_.gradient) {
+      set_logits(by_evolution(logits_of(result_.losses.at("uniform") <= result_.losses.at(near) ? "uniform" : near)));
+      return;
+    }
+    const Found from_task = by_gradient(logits_of(near)), from_uniform = by_gradient(logits_of("uniform"));
+    if (from_task.loss < from_uniform.loss) result_.start = near;
+    set_logits((from_task.loss < from_uniform.loss ? from_task : from_uniform).logits);
   }
 
+  /// Of a known task or `uniform`, from where the result starts.
+  std::vector<double> logits_of(const std::string& start) {
+    result_.start = start;
+    if (start == "uniform") return std::vector<double>(static_cast<size_t>(adapter().experts), 0.0);
+    take_task(start);
+    return numbers(at::mv(gate_.detach(), embedding_.detach()[row()]));
+  }
+
+  struct Found {
+    std::vector<double> logits;
+    double loss;
+  };
+
   /// Adam over the logits: their gradient is the embedding's, led back through the map between them. The best step's.
-  std::vector<double> by_gradient(const std::vector<double>& start) {
+  Found by_gradient(const std::vector<double>& start) {
     at::Tensor z = at::zeros({static_cast<int64_t>(start.size())}, at::kFloat);
     for (size_t n = 0; n < start.size(); ++n) z[static_cast<int64_t>(n)].fill_(start[n]);
     z.requires_grad_(true);
     AdamW adam({{"logits", z}}, {});
-    std::vector<double> best = start;
-    double least = INFINITY;
+    Found best{.logits = start, .loss = INFINITY};
     for (int64_t step = 0; step <= options_.steps; ++step) {
       set_logits(numbers(z));
       embedding_.mutable_grad() = at::Tensor();
@@ -281,10 +298,7 @@ class Adaptation {
       } catch (const NonFiniteLoss&) {
         break;  // nothing leads on from there
       }
-      if (now < least) {
-        least = now;
-        best = numbers(z);
-      }
+      if (now < best.loss) best = {numbers(z), now};
       const at::Tensor gradient = at::mv(from_logits_.t(), embedding_.grad()[row()].to(at::kDouble));
       z.mutable_grad() = gradient.sub(gradient.mean()).to(at::kFloat);
       adam.step(options_.learning_rate);
