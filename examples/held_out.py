@@ -99,9 +99,8 @@ class HeldOut:
     def score(self, run, *flags):
         report = self.out / "scores" / (run.name + "".join(flags))
         if not report.exists():
-            source = self.out / "rows"  # a directory of tasks, as `moelora eval --data` reads it
-            (source / self.task).mkdir(parents=True, exist_ok=True)
-            shutil.copy(self.rows / "test.jsonl", source / self.task)
+            source = self.out / "rows"  # a directory of tasks, as `moelora eval --data` reads it; training rows say a classification's labels
+            shutil.copytree(self.rows, source / self.task, dirs_exist_ok=True)
             self.call("eval", run, "--task", self.task, "--data", source, "--to", report, *flags)
         return json.loads((report / "report.json").read_text(encoding="utf-8"))["mean_score"]
 

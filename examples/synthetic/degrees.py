@@ -4,7 +4,7 @@
     python3 examples/synthetic/degrees.py
     for k in 0 1 2 3 4; do moelora compare examples/synthetic/degrees/$k/compare.yaml --jobs 2; done
 
-Learning rates are those that compare_conflict.yaml chose for two skills. Standard library only, no network, and the same bytes every time.
+Every method has the rate of conflict.yaml. Standard library only, no network, and the same bytes every time.
 """
 
 from pathlib import Path
