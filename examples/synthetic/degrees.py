@@ -13,10 +13,10 @@ import build
 
 HERE = Path(__file__).resolve().parent
 METHODS = """\
-  moelora: {adapter: {method: moelora, gate: {normalise: mean_one}}, train.learning_rate: 5.0e-3}
-  lora, task prompt: {adapter.method: lora_task_prompt, train.learning_rate: 5.0e-3}
-  lora per task, r: {adapter.method: lora_per_task, train.learning_rate: 5.0e-3}
-  lora: {adapter.method: lora, train.learning_rate: 5.0e-3}
+  moelora: {adapter: {method: moelora, gate: {normalise: mean_one}}}
+  lora, task prompt: {adapter.method: lora_task_prompt}
+  lora per task, r: {adapter.method: lora_per_task}
+  lora: {adapter.method: lora}
 """
 
 

@@ -36,6 +36,7 @@ AdaptedGroup::Outputs AdaptedGroup::compute(const at::Tensor& x, const std::opti
   const int64_t rank = p.options_.rank;
   const at::Tensor dropped = drop(x, p.options_.dropout, rows.sample_keys(), rows.positions());
   const bool few = kernels::takes_few_rows(dropped, p.stack_compute_);
+  // Whether a gradient is wanted or not, so that recomputing gives the same bits.
   const bool grouped = few && p.few_rows_ && dropped.is_same(x);
   at::Tensor z;  // [T, n R]
   if (!grouped || wants_z) {

@@ -264,9 +264,14 @@ class Adaptation {
       set_logits(by_evolution(logits_of(result_.losses.at("uniform") <= result_.losses.at(near) ? "uniform" : near)));
       return;
     }
-    const Found from_task = by_gradient(logits_of(near)), from_uniform = by_gradient(logits_of("uniform"));
-    if (from_task.loss < from_uniform.loss) result_.start = near;
-    set_logits((from_task.loss < from_uniform.loss ? from_task : from_uniform).logits);
+    Found best = by_gradient(logits_of("uniform"));
+    Found from_task = by_gradient(logits_of(near));
+    if (from_task.loss < best.loss) {
+      best = std::move(from_task);
+    } else {
+      result_.start = "uniform";
+    }
+    set_logits(best.logits);
   }
 
   /// Of a known task or `uniform`, from where the result starts.

@@ -24,7 +24,7 @@ struct AdaptOptions {
   /// on the rows), a known task's name, or N positive numbers separated by commas.
   std::string weights;
   bool gradient = true;        // search by Adam through the N logits; else without gradients (train/evolution.h)
-  int64_t steps = 60;          // of the search: gradients, or evaluations
+  int64_t steps = 60;          // of the search: gradients from each start, or evaluations
   double learning_rate = 0.1;  // of the gradient's search
   std::filesystem::path to;    // the new run, which must not exist
   std::string base;            // the base model, where it isn't where it was
