@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/file_system.h"
+#include "io/tensor_file.h"
 
 namespace moelora::io {
 
@@ -37,6 +38,12 @@ void pad_rank(PeftAdapter& adapter, int64_t rank);
 /// can't be written.
 void write_peft_adapter(const std::filesystem::path& dir, const PeftAdapter& adapter,
                         FileSystem& file_system = FileSystem::posix());
+
+/// The directory's adapter_model.safetensors, or its adapter_model.bin where there is only that.
+std::filesystem::path peft_weights_file(const std::filesystem::path& dir);
+
+/// All of its tensors, float32. Nothing in a .bin is executed (io/torch_file.h). Throws Error(kModel).
+NamedTensors read_peft_weights(const std::filesystem::path& file);
 
 /// Reads a directory in PEFT's layout: plain LoRA with uniform rank and alpha. alpha / r (or alpha / sqrt(r) with
 /// use_rslora) is baked into B, f16 and bf16 become float32. Throws Error(kModel) naming file and key or tensor for

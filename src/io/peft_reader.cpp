@@ -13,6 +13,7 @@
 #include "io/peft_names.h"
 #include "io/quote.h"
 #include "io/tensor_file.h"
+#include "io/torch_file.h"
 
 namespace moelora::io {
 namespace {
@@ -120,6 +121,20 @@ void check_pair(const std::string& path, const std::string& module, const LoraPa
 
 }  // namespace
 
+std::filesystem::path peft_weights_file(const std::filesystem::path& dir) {
+  const bool old =
+      !std::filesystem::exists(dir / kPeftWeightsFile) && std::filesystem::exists(dir / kPeftOldWeightsFile);
+  return dir / (old ? kPeftOldWeightsFile : kPeftWeightsFile);
+}
+
+NamedTensors read_peft_weights(const std::filesystem::path& file) {
+  if (file.extension() == ".bin") return read_torch_file(file);
+  const auto opened = SafetensorsFile::open(file);
+  NamedTensors tensors;
+  for (const std::string& name : opened->names()) tensors.emplace_back(name, tensor_of(opened, name, at::kFloat));
+  return tensors;
+}
+
 PeftAdapter read_peft_adapter(const std::filesystem::path& dir) {
   const Config config(dir / kPeftConfigFile);
   config.check_plain();
@@ -127,22 +142,21 @@ PeftAdapter read_peft_adapter(const std::filesystem::path& dir) {
   const double r = static_cast<double>(adapter.r);
   const double scale = config.alpha() / (config.boolean("use_rslora") ? std::sqrt(r) : r);
 
-  const auto file = SafetensorsFile::open(dir / kPeftWeightsFile);
-  for (const std::string& name : file->names()) {
+  const std::filesystem::path file = peft_weights_file(dir);
+  for (const auto& [name, tensor] : read_peft_weights(file)) {
     const bool is_a = name.ends_with(kPeftSuffixA);
     const size_t affixes = kPeftPrefix.size() + (is_a ? kPeftSuffixA : kPeftSuffixB).size();
     if (!name.starts_with(kPeftPrefix) || !(is_a || name.ends_with(kPeftSuffixB)) || name.size() <= affixes) {
-      throw Error(ErrorKind::kModel, {.where = tensor_place(file->path(), name),
+      throw Error(ErrorKind::kModel, {.where = tensor_place(file.string(), name),
                                       .problem = "not a tensor of a plain LoRA adapter",
                                       .expected = "base_model.model.<module>.lora_A.weight or .lora_B.weight"});
     }
     const std::string module = name.substr(kPeftPrefix.size(), name.size() - affixes);
-    at::Tensor tensor = tensor_of(file, name, at::kFloat);
     LoraPair& pair = adapter.modules[module];
     (is_a ? pair.a : pair.b) = is_a || scale == 1.0 ? tensor : tensor.mul(scale);
   }
-  if (adapter.modules.empty()) throw Error(ErrorKind::kModel, {.where = file->path(), .problem = "no tensors"});
-  for (const auto& [module, pair] : adapter.modules) check_pair(file->path(), module, pair, adapter.r);
+  if (adapter.modules.empty()) throw Error(ErrorKind::kModel, {.where = file.string(), .problem = "no tensors"});
+  for (const auto& [module, pair] : adapter.modules) check_pair(file.string(), module, pair, adapter.r);
   adapter.target_modules = config.targets(adapter.modules);
 
   std::error_code error;

@@ -8,9 +8,9 @@
 
 #include "core/error.h"
 #include "io/json_file.h"
+#include "io/peft_adapter.h"
 #include "io/peft_names.h"
 #include "io/quote.h"
-#include "io/torch_file.h"
 
 namespace moelora::io {
 namespace {
@@ -94,17 +94,9 @@ class Reader {
   }
 
   void read_weights(const std::filesystem::path& dir) {
-    const std::filesystem::path bin = dir / "adapter_model.bin";
-    NamedTensors tensors;
-    if (std::filesystem::exists(dir / kPeftWeightsFile) && !std::filesystem::exists(bin)) {
-      weights_path_ = (dir / kPeftWeightsFile).string();
-      const auto file = SafetensorsFile::open(dir / kPeftWeightsFile);
-      for (const std::string& name : file->names()) tensors.emplace_back(name, tensor_of(file, name, at::kFloat));
-    } else {
-      weights_path_ = bin.string();
-      tensors = read_torch_file(bin);
-    }
-    for (const auto& [name, tensor] : tensors) enter(name, tensor);
+    const std::filesystem::path file = peft_weights_file(dir);
+    weights_path_ = file.string();
+    for (const auto& [name, tensor] : read_peft_weights(file)) enter(name, tensor);
   }
 
   void enter(const std::string& name, const at::Tensor& tensor) {

@@ -80,7 +80,7 @@ bool is_peft_adapter(const std::filesystem::path& dir) {
 }
 
 std::string peft_hash(const std::filesystem::path& dir) {
-  return hash_hex(hash_file_hex(dir / io::kPeftConfigFile) + hash_file_hex(dir / io::kPeftWeightsFile));
+  return hash_hex(hash_file_hex(dir / io::kPeftConfigFile) + hash_file_hex(io::peft_weights_file(dir)));
 }
 
 void start_from_peft(const RunSetup& setup, const std::filesystem::path& dir) {
@@ -102,9 +102,8 @@ void start_from_peft(const RunSetup& setup, const std::filesystem::path& dir) {
          std::to_string(own.rank) + (experts > 1 ? " or " + std::to_string(expert_rank) : ""));
   }
   // The run multiplies by alpha / rank and by the experts' weights, of which the LoRA's B knows nothing.
-  const bool sum_one =
-      own.method == config::Method::kUniform || (experts > 1 && own.gate.normalise == config::GateNormalise::kSumOne);
-  const double scale = static_cast<double>(own.rank) / own.alpha * static_cast<double>(sum_one ? experts : 1);
+  const double scale =
+      static_cast<double>(own.rank) / own.alpha * static_cast<double>(config::experts_share_one(own) ? experts : 1);
   fill_linears(*setup.model.adapters, lora.modules, dir.string(),
                [&](const LinearAdapter& linear, const io::LoraPair& pair) {
                  linear.a.narrow(0, 0, lora.r).copy_(pair.a);

@@ -108,7 +108,7 @@ def make_adapter(model_path, path):
 
     torch.manual_seed(9)
     updates = {}
-    for name, options in {"plain": {}, "rslora": {"use_rslora": True}}.items():
+    for name, options in {"plain": {}, "rslora": {"use_rslora": True}, "torch_file": {}}.items():
         model = AutoModelForCausalLM.from_pretrained(model_path)
         config = LoraConfig(r=4, lora_alpha=10, target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM", **options)
         model = get_peft_model(model, config)
@@ -116,7 +116,7 @@ def make_adapter(model_path, path):
             if hasattr(module, "lora_B"):
                 torch.nn.init.normal_(module.lora_B["default"].weight)
                 updates[f"{name}/{module_name.removeprefix('base_model.model.')}"] = module.get_delta_weight("default").detach()
-        model.save_pretrained(f"{path}/{name}")
+        model.save_pretrained(f"{path}/{name}", safe_serialization=name != "torch_file")
     save_file(updates, f"{path}/updates.safetensors")
 
 

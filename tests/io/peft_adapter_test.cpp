@@ -204,7 +204,8 @@ TEST(PeftAdapterInterop, PeftsOwnAdaptersAreReadWithTheirScaleBakedIn) {
   oracle({"make-adapter", (directory / "whole").string(), directory.path().string()});
   const auto updates = SafetensorsFile::open(directory / "updates.safetensors");
   int compared = 0;
-  for (const std::string variant : {"plain", "rslora"}) {
+  for (const std::string variant : {"plain", "rslora", "torch_file"}) {
+    EXPECT_EQ(std::filesystem::exists(directory / variant / "adapter_model.bin"), variant == "torch_file");
     const PeftAdapter adapter = read_peft_adapter(directory / variant);
     EXPECT_EQ(adapter.r, 4);
     EXPECT_EQ(adapter.target_modules, (std::vector<std::string>{"down_proj", "q_proj"}));
@@ -215,7 +216,7 @@ TEST(PeftAdapterInterop, PeftsOwnAdaptersAreReadWithTheirScaleBakedIn) {
       ++compared;
     }
   }
-  EXPECT_EQ(compared, 8);
+  EXPECT_EQ(compared, 12);
 }
 
 }  // namespace
