@@ -29,8 +29,8 @@
 #include "eval/evaluator.h"
 #include "io/json_file.h"
 #include "text/assets.h"
-#include "train/config_identity.h"
 #include "train/finish.h"
+#include "train/made_of_runs.h"
 #include "train/plan.h"
 
 namespace moelora::compare {
@@ -266,11 +266,8 @@ class Runner {
 
   /// What the runs of single tasks of lora_per_task, lorahub and task_arithmetic depend on: those are the same runs.
   std::string tasks_key(const Cell& cell) const {
-    config::RunConfig same = cell.config;
-    same.adapter.method = config::Method::kLoraPerTask;
-    same.adapter.search_steps = config::AdapterConfig{}.search_steps;
-    return hash_hex(train::config_identity(same) + cell.identity.at("data").dump() + cell.identity.at("base").dump() +
-                    comparison_.surroundings.code);
+    return hash_hex(train::task_runs_identity(cell.config) + cell.identity.at("data").dump() +
+                    cell.identity.at("base").dump() + comparison_.surroundings.code);
   }
 
   /// The tasks' LoRAs that several methods are made of stand in one directory.
@@ -313,18 +310,18 @@ class Runner {
     result.dev_is_score = cell.config.eval.generate;
     result.parameters = train::plan_model(cell.config, setup.base.shape, setup.groups().count()).trained_parameters;
     read_curves(dir, result);
-    if (cell.config.adapter.method == config::Method::kMoelora) {
+    if (config::has_task_gate(cell.config.adapter.method)) {
       result.gates = setup.model.adapters->gates();
       result.gate_tasks = setup.model.adapters->tasks();
     }
     if (with_test) test(setup, result);
-    if (cell.config.adapter.method != config::Method::kFull) base_ = {setup.model.take_base(), setup.identity.base};
+    if (!config::trains_base(cell.config.adapter.method)) base_ = {setup.model.take_base(), setup.identity.base};
     return result;
   }
 
   /// The loaded base; another where training changes it, and one loaded anew where the run wants it in another form.
   void attach_base(train::RunSetup& setup) {
-    if (setup.config.adapter.method == config::Method::kFull) return train::load_model(setup);
+    if (config::trains_base(setup.config.adapter.method)) return train::load_model(setup);
     if (!base_.decoder || form_of(setup.config) != base_form_) load_base(setup.base, setup.config);
     train::attach(setup, std::move(base_));
   }

@@ -13,8 +13,10 @@
 
 #include "config/enum_names.h"
 #include "config/load.h"
+#include "config/method.h"
 #include "core/durable.h"
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "core/suggest.h"
 #include "data/encode.h"
 #include "data/packing.h"
@@ -97,7 +99,7 @@ class Adaptation {
           ErrorKind::kIo,
           {.where = options_.to.string(), .problem = "exists already", .hint = "give another directory with --to"});
     }
-    if (adapter().method != config::Method::kMoelora) {
+    if (!config::has_task_gate(adapter().method)) {
       throw Error(ErrorKind::kModel, {.where = run.string(),
                                       .problem = "only a gate that sees the task has weights to find for another",
                                       .found = "method " + config::name_of(adapter().method),
@@ -295,6 +297,7 @@ class Adaptation {
     AdamW adam({{"logits", z}}, {});
     Found best{.logits = start, .loss = INFINITY};
     for (int64_t step = 0; step <= options_.steps; ++step) {
+      throw_if_interrupted();
       set_logits(numbers(z));
       embedding_.mutable_grad() = at::Tensor();
       double now = INFINITY;

@@ -13,6 +13,7 @@
 #include "data/packing.h"
 #include "data/training_stream.h"
 #include "io/json_file.h"
+#include "train/config_identity.h"
 #include "train/dev_evaluation.h"
 #include "train/evolution.h"
 #include "train/finish.h"
@@ -27,6 +28,7 @@ using adapters::LoraTensors;
 constexpr double kHubPenalty = 0.05;  // of mean |w|, as published
 constexpr double kHubBound = 1.5;     // of each |w|, as published
 constexpr int kLambdas = 10;          // 0.1, 0.2 … 1
+constexpr const char* kFound = "weights.json";
 
 /// The dev rows of a group of tasks. Throws Error (kData) where it has none.
 data::StepBatches dev_batches(const RunSetup& setup, const config::TaskGroups& groups, int64_t group) {
@@ -61,7 +63,7 @@ class RunsOfTasks {
       load_parameters(setup_.model, load_adapter(result.artefact).tensors);
     } else {
       fill(experts, result.steps, found);
-      if (!found.is_null()) write_file_atomically(dir_ / "weights.json", found.dump(2) + "\n");
+      if (!found.is_null()) write_file_atomically(dir_ / kFound, found.dump(2) + "\n");
       write_artefact(setup_, result.steps);
     }
     result.best_step = result.steps;
@@ -126,7 +128,14 @@ class RunsOfTasks {
     hub.config.adapter.method = config::Method::kLora;
     attach(hub, std::move(base));
     std::vector<LoraTensors> sums;
+    if (std::filesystem::exists(dir_ / kFound)) found = nlohmann::ordered_json(io::read_json_object(dir_ / kFound));
     for (size_t t = 0; t < adapters.size(); ++t) {
+      const std::string& task = groups_.names[t];
+      if (found.contains("weights") && found["weights"].contains(task)) {
+        sums.push_back(adapters::sum_state_dicts(adapters, found["weights"][task].get<std::vector<double>>()));
+        continue;
+      }
+      if (!options_.quiet) log_info("weights of task " + task);
       const data::StepBatches batches = dev_batches(setup_, groups_, static_cast<int64_t>(t));
       const auto objective = [&](const std::vector<double>& weights) {
         hub.model.adapters->load(adapters::sum_state_dicts(adapters, weights));
@@ -138,8 +147,9 @@ class RunsOfTasks {
           objective, std::vector<double>(adapters.size(), 0.0),
           {.bound = kHubBound, .evaluations = config().adapter.search_steps, .seed = config().train.seed + t});
       sums.push_back(adapters::sum_state_dicts(adapters, minimum.x));
-      found["weights"][groups_.names[t]] = minimum.x;
-      found["objective"][groups_.names[t]] = minimum.value;
+      found["weights"][task] = minimum.x;
+      found["objective"][task] = minimum.value;
+      write_file_atomically(dir_ / kFound, found.dump(2) + "\n");
     }
     base = {hub.model.take_base(), hub.identity.base};
     return sums;
@@ -213,6 +223,13 @@ std::vector<int64_t> steps_by_task(const RunSetup& setup, int64_t steps) {
     by_task.push_back(std::max<int64_t>(1, std::llround(share * static_cast<double>(steps))));
   }
   return by_task;
+}
+
+std::string task_runs_identity(const config::RunConfig& config) {
+  config::RunConfig same = config;
+  same.adapter.method = config::Method::kLoraPerTask;
+  same.adapter.search_steps = config::AdapterConfig{}.search_steps;
+  return config_identity(same);
 }
 
 TrainResult train_runs(RunSetup& setup, const TrainOptions& options) {

@@ -15,7 +15,7 @@
 // Tasks of one group (config/task_groups.h) are one task here, of the group's name.
 //
 //   config.output/tasks/<task>/   the runs, ordinary ones of method `lora`
-//   config.output/weights.json    what the searches found
+//   config.output/weights.json    what the searches found, as far as they have come
 //   config.output/adapter/        the result: all adapters side by side, with a table of weights
 //   (adapters/given_weights.h)
 #pragma once
@@ -25,13 +25,16 @@
 
 namespace moelora::train {
 
-/// `setup` as for train(), which is the way in. Resumes run by run. Throws as train(), and Error (kData) where a search
+/// `setup` as for train(), which is the way in. Resumes run by run, and LoRAHub's search task by task. Throws as train(), and Error (kData) where a search
 /// lacks dev rows.
 TrainResult train_runs(RunSetup& setup, const TrainOptions& options);
 
 /// The run of one task or group: method `lora`, that task alone, `steps` of its own, in output/tasks/<task>.
 config::RunConfig task_run_config(const config::RunConfig& config, const std::string& task, int64_t steps,
                                   int64_t all_steps);
+
+/// config_identity as far as the tasks' runs go: the same for all methods that are made of the same runs.
+std::string task_runs_identity(const config::RunConfig& config);
 
 /// Each task's or group's share of `steps`, by how often an epoch draws it: at least 1 each.
 std::vector<int64_t> steps_by_task(const RunSetup& setup, int64_t steps);

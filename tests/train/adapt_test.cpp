@@ -3,8 +3,14 @@
 #include "train/adapt.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <thread>
 
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "made_run.h"
 #include "train/open_run.h"
 
@@ -55,6 +61,28 @@ TEST_F(Adapt, BothSearchesBeatEveryKnownTasksWeights) {
     EXPECT_THAT(run.saved.task_names(), ::testing::ElementsAre("colour", "echo", "triage"));
     const adapters::GateTable gate = run.model.adapters->gates()[0];
     for (size_t n = 0; n < 4; ++n) EXPECT_NEAR(gate.weights[2][n], result.weights[n], 1e-6);
+  }
+}
+
+TEST_F(Adapt, ASearchEndsWhereASignalComes) {
+  for (const bool gradient : {true, false}) {
+    AdaptOptions own = options("interrupted");
+    own.gradient = gradient;
+    own.steps = 1'000'000;
+    install_interrupt_handlers();
+    std::thread signal([] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      ::kill(::getpid(), SIGINT);
+    });
+    try {
+      adapt(made_.config.output, own);
+      ADD_FAILURE() << "the search went on to its end";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kInterrupted);
+    }
+    signal.join();
+    clear_interrupt();
+    EXPECT_FALSE(std::filesystem::exists(own.to));
   }
 }
 

@@ -133,6 +133,22 @@ TEST(MadeOfRuns, LoraHubIsNoWorseThanTheBaseByItsOwnObjective) {
   }
 }
 
+TEST(MadeOfRuns, LoraHubSearchesAgainOnlyForTasksThatHaveNoWeightsYet) {
+  const RunOf made(Method::kLoraHub);
+  train_well(made);
+  const std::filesystem::path out = made.config.output;
+  const nlohmann::json whole = io::read_json_object(out / "weights.json");
+  std::filesystem::remove_all(out / "adapter");
+  nlohmann::json cut = whole;
+  cut["weights"].erase("echo");
+  cut["weights"]["colour"] = {0.25, -0.5};  // what no search would find
+  test::write_file(out / "weights.json", cut.dump());
+  train_well(made, /*resume=*/true);
+  const nlohmann::json found = io::read_json_object(out / "weights.json");
+  EXPECT_EQ(found.at("weights").at("colour"), cut["weights"]["colour"]);
+  EXPECT_EQ(found.at("weights").at("echo"), whole.at("weights").at("echo"));
+}
+
 TEST(MadeOfRuns, ASearchNeedsDevRows) {
   const RunOf made(Method::kLoraHub);
   std::filesystem::remove(made.directory.path() / "data/echo/dev.jsonl");
