@@ -84,7 +84,7 @@ Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& ove
       train::choose_weight_layout(config, shape, static_cast<int64_t>(workload.tasks.size()));
   prepared.model.decoder = std::make_unique<nn::Decoder>(shape, weights, train::compute_dtype(config.train.dtype),
                                                          train::training_form(config));
-  if (config.adapter.method == config::Method::kFull) {
+  if (config::trains_base(config.adapter.method)) {
     prepared.model.decoder->make_trainable();
   } else {
     prepared.model.adapters = std::make_unique<adapters::AdapterSet>(*prepared.model.decoder, config.adapter,
@@ -130,7 +130,7 @@ void print_table(const nlohmann::ordered_json& json) {
 }
 
 bench::Contender contender(const config::RunConfig& config, const bench::Workload& workload) {
-  if (config.adapter.method == config::Method::kFull || config::is_made_of_runs(config.adapter.method)) {
+  if (config::trains_base(config.adapter.method) || config::is_made_of_runs(config.adapter.method)) {
     throw Error(ErrorKind::kUsage, {.where = "--against",
                                     .problem = "pairs are of methods that train one set of adapters over one base",
                                     .found = config::name_of(config.adapter.method)});

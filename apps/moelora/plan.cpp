@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/suggest.h"
 #include "core/threads.h"
+#include "train/parameter_count.h"
 #include "train/progress.h"
 #include "verbs.h"
 
@@ -68,6 +69,9 @@ void run_plan(const PlanFlags& own, const std::vector<std::string>& overrides) {
   std::printf("base parameters       %14lld\n", static_cast<long long>(plan.base_parameters));
   std::printf("trained parameters    %14lld  (%.3f %%)\n", static_cast<long long>(plan.trained_parameters),
               100.0 * static_cast<double>(plan.trained_parameters) / static_cast<double>(plan.base_parameters));
+  std::printf("                      = %s\n", plan.trained_parameters_formula.c_str());
+  if (plan.trained_parameters != plan.base_parameters)
+    std::printf("                        %s\n", train::kFormulaLetters);
   std::printf("memory: weights       %14.2f GiB\n", gib(plan.weight_bytes));
   std::printf("        optimizer     %14.2f GiB  (masters, gradients, moments)\n", gib(plan.optimizer_bytes));
   std::printf("        activations   %14.2f GiB  (of one micro-batch)\n", gib(plan.activation_bytes));

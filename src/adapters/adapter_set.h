@@ -13,15 +13,12 @@
 #include "adapters/adapted_projection.h"
 #include "adapters/collapse.h"
 #include "adapters/gate_table.h"
-#include "adapters/mixer.h"
+#include "adapters/mixers.h"
 #include "adapters/task_list.h"
 #include "config/run_config.h"
 #include "nn/decoder.h"
 
 namespace moelora::adapters {
-
-/// The weights of one Mixer for tasks 0 … count - 1.
-GateTable gate_table(std::string name, const Mixer& mixer, size_t task_count);
 
 class AdapterSet {
  public:
@@ -34,7 +31,7 @@ class AdapterSet {
       : AdapterSet(decoder, config, TaskList{.names = std::move(tasks)}, seed) {}
 
   const config::AdapterConfig& config() const { return config_; }
-  const std::vector<std::string>& tasks() const { return tasks_.names; }
+  const std::vector<std::string>& tasks() const { return mixers_.tasks().names; }
 
   /// Index of a task by name. Throws Error (kUsage) listing the known ones and the nearest; never a default.
   int64_t task_index(const std::string& name) const;
@@ -76,18 +73,10 @@ class AdapterSet {
   void put_back(nn::Decoder& decoder);
 
  private:
-  int64_t columns() const;  // R: the rank, or that of all adapters that stand side by side
-  std::shared_ptr<const Mixer> make_mixer(const nn::Member& linear);
-  std::shared_ptr<const Mixer> make_task_gate(const std::string& path);
-  std::shared_ptr<const Mixer> make_snapshot_weights(const std::string& path);
-  GateOptions gate_options(std::string name) const;
+  double scale() const { return config_.alpha / static_cast<double>(config_.rank); }
 
   config::AdapterConfig config_;
-  TaskList tasks_;
-  uint64_t seed_;
-  std::shared_ptr<const TaskEmbedding> embedding_;      // null without gates
-  std::vector<std::shared_ptr<TaskGate>> gates_;        // one for all linears, or one each; none for other methods
-  std::shared_ptr<const Mixer> shared_mixer_;           // of all linears, null where each has its own
+  Mixers mixers_;
   std::vector<AdaptedProjection*> projections_;         // owned by the decoder
   std::vector<std::unique_ptr<nn::Projection>> aside_;  // of each slot of the decoder while aside, null: not adapted
   int64_t merged_task_ = -1;

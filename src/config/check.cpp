@@ -95,12 +95,12 @@ void check_adapter(const RunConfig& config, Findings* findings) {
          .hint = "try experts: " + std::to_string(nearest_divisor(adapter.rank, adapter.experts)) +
                  " or rank: " + std::to_string(upper)});
   }
-  if (config.random_init && adapter.method != Method::kFull && !findings->has_failed("adapter.method")) {
+  if (config.random_init && !trains_base(adapter.method) && !findings->has_failed("adapter.method")) {
     findings->add_about("random_init", {.problem = "`random_init` needs `adapter.method: full`",
                                         .found = "method " + name_of(adapter.method),
                                         .hint = "an adapter over random weights learns nothing"});
   }
-  if (config.quantization != Quantization::kNone && adapter.method == Method::kFull) {
+  if (config.quantization != Quantization::kNone && trains_base(adapter.method)) {
     findings->add_about("quantization", {.problem = "`adapter.method: full` can't train a quantised base",
                                          .found = "quantization " + name_of(config.quantization),
                                          .hint = "set quantization: none, or train an adapter"});
@@ -137,13 +137,12 @@ void check_train(const RunConfig& config, Findings* findings) {
                         {.problem = "`eval.best` is empty", .expected = "mean, per_task, or a task's name"});
   }
   const Method method = config.adapter.method;
-  if (config.eval.best == kBestPerTask && (method == Method::kMolora || method == Method::kFull) &&
-      !findings->has_failed("adapter.method")) {
+  if (config.eval.best == kBestPerTask && !is_linear_in_the_task(method) && !findings->has_failed("adapter.method")) {
     findings->add_about("eval.best",
                         {.problem = "`eval.best: per_task` needs a method whose weights are linear in the task",
                          .found = "method " + name_of(method) +
-                                  (method == Method::kFull ? ", which trains the one model that all tasks share"
-                                                           : ", whose gate sees the row"),
+                                  (trains_base(method) ? ", which trains the one model that all tasks share"
+                                                       : ", whose gate sees the row"),
                          .expected = "mean, or a task's name"});
   }
 }

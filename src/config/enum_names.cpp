@@ -1,5 +1,7 @@
 #include "config/enum_names.h"
 
+#include "config/method.h"
+
 namespace moelora::config {
 
 using Names = std::vector<std::string>;
@@ -13,8 +15,11 @@ const Names& enum_names(LossNormalisation) {
   return names;
 }
 const Names& enum_names(Method) {
-  static const Names names = {"moelora",       "uniform", "molora",          "lora", "lora_task_prompt",
-                              "lora_per_task", "lorahub", "task_arithmetic", "full"};
+  static const Names names = [] {
+    Names all;
+    for (const MethodTraits& method : kMethods) all.emplace_back(method.name);
+    return all;
+  }();
   return names;
 }
 const Names& enum_names(GateScope) {

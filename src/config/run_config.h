@@ -18,7 +18,7 @@ enum class Overflow { kError, kDrop, kCutMiddle, kCutHead };
 /// What one unit of loss weight is, over a whole optimizer step.
 enum class LossNormalisation { kToken, kSample, kTask };
 
-/// What is trained; docs/moelora.md has the table. config/method.h groups them.
+/// What is trained; docs/moelora.md has the table, config/method.h what is particular of each.
 enum class Method {
   kMoelora,         // experts weighed by a gate that sees the task
   kUniform,         // experts of equal weight: no gate

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "config/method.h"
 #include "data/packing.h"
 #include "eval/task_metrics.h"
 #include "train/non_finite.h"
@@ -86,7 +87,7 @@ std::map<std::string, double> evaluation_events(const RunSetup& setup, const std
              eval::metrics_of(setup.dataset.tasks[setup.dataset.task_index(task)]).front().name] = score;
     }
   }
-  if (!setup.model.adapters || setup.config.adapter.method != config::Method::kMoelora) return events;
+  if (!config::has_task_gate(setup.config.adapter.method)) return events;
   for (const adapters::GateTable& gate : setup.model.adapters->gates())
     events["gate/" + gate.name + "/entropy"] = mean_entropy(gate);
   return events;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "config/method.h"
 #include "core/error.h"
 #include "io/hf_model_writer.h"
 #include "text/assets.h"
@@ -41,7 +42,7 @@ void load_parameters(const adapters::Model& model, std::span<const NamedTensor> 
 }
 
 std::filesystem::path artefact_dir(const config::RunConfig& config) {
-  return std::filesystem::path(config.output) / (config.adapter.method == config::Method::kFull ? "model" : "adapter");
+  return std::filesystem::path(config.output) / (config::trains_base(config.adapter.method) ? "model" : "adapter");
 }
 
 namespace {

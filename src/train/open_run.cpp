@@ -6,6 +6,7 @@
 
 #include "config/enum_names.h"
 #include "config/load.h"
+#include "config/method.h"
 #include "core/durable.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -129,7 +130,7 @@ OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options
   open.base = read_base_files(config.model);
   open.base.tokenizer_hash = hash_file_hex(text::tokenizer_file(open.base.dir));
   open.renderer = make_renderer(open.base, config.chat_template);
-  const bool full = config.adapter.method == config::Method::kFull;
+  const bool full = config::trains_base(config.adapter.method);
   if (!open.saved.shape_hash.empty() && !options.other_base) {
     require_same("base model's config.json (what it computes, by hash)", open.base.shape_hash, open.saved.shape_hash,
                  open.base.dir, kOtherBaseHint);

@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <iterator>
 #include <memory>
+#include <utility>
 
-#include "adapters/targets.h"
 #include "config/method.h"
 #include "core/memory.h"
 #include "core/threads.h"
@@ -16,57 +15,14 @@
 #include "nn/layer_linears.h"
 #include "nn/nf4_linear.h"
 #include "nn/packed_linear.h"
+#include "train/parameter_count.h"
 #include "train/trainer.h"
 
 namespace moelora::train {
 namespace {
 
-/// The linears of every layer.
-std::vector<nn::LinearShape> linears(const nn::ModelConfig& shape) {
-  std::vector<nn::LinearShape> every;
-  for (int64_t layer = 0; layer < shape.layers; ++layer) {
-    std::ranges::move(nn::layer_linears(shape, layer).all(), std::back_inserter(every));
-  }
-  return every;
-}
-
-int64_t linear_parameters(const nn::ModelConfig& shape) {
-  int64_t count = 0;
-  for (const nn::LinearShape& linear : linears(shape)) count += linear.out * linear.in;
-  return count;
-}
-
 int64_t mlp_parameters(const nn::ModelConfig& shape) {
   return 3 * shape.hidden_size * shape.intermediate_size * shape.layers;
-}
-
-int64_t base_parameter_count(const nn::ModelConfig& c) {
-  int64_t count = c.vocab_size * c.hidden_size * (c.tied_head ? 1 : 2) + c.hidden_size;
-  for (const nn::LinearShape& linear : linears(c)) count += linear.out * (linear.in + (linear.bias ? 1 : 0));
-  const int64_t norms = 2 + (c.names.attention_output_norm.empty() ? 0 : 1) + (c.names.mlp_output_norm.empty() ? 0 : 1);
-  return count + c.layers * (norms * c.hidden_size + (c.qk_norm ? 2 * c.head_dim : 0));
-}
-
-int64_t adapter_parameter_count(const config::AdapterConfig& adapter, const nn::ModelConfig& shape, int64_t tasks) {
-  const std::vector<nn::LinearShape> all = linears(shape);
-  std::vector<std::string> paths;
-  for (const nn::LinearShape& linear : all) paths.push_back(linear.path);
-  const std::vector<bool> targeted = adapters::match_targets(adapter.targets, paths);
-  int64_t count = 0, adapted = 0;
-  for (size_t i = 0; i < all.size(); ++i) {
-    if (!targeted[i]) continue;
-    count += adapter.rank * (all[i].in + all[i].out);
-    ++adapted;
-  }
-  if (config::is_made_of_runs(adapter.method)) count *= tasks;
-  if (adapter.method == config::Method::kMolora) {
-    for (size_t i = 0; i < all.size(); ++i) count += targeted[i] ? adapter.experts * all[i].in : 0;
-  }
-  if (adapter.method == config::Method::kMoelora) {
-    const int64_t gates = adapter.gate.scope == config::GateScope::kShared ? 1 : adapted;
-    count += adapter.gate.embedding_size * (tasks + gates * adapter.experts);
-  }
-  return count;
 }
 
 /// Whether what a run keeps in memory is there, with a fifth left free.
@@ -118,11 +74,11 @@ void estimate_speed(const config::RunConfig& config, const nn::ModelConfig& shap
   const double plain = measure_gflops(config, shape, nn::LinearForm::kPlain);
   plan.gflops = form == nn::LinearForm::kPlain ? plain : measure_gflops(config, shape, form);
   const double passes =
-      config.adapter.method == config::Method::kFull ? 6 : 4;  // forward 2, input gradient 2, weight gradient 2
-  double again = 0;                                            // products of forward that backward computes once more
+      config::trains_base(config.adapter.method) ? 6 : 4;  // forward 2, input gradient 2, weight gradient 2
+  double again = 0;                                        // products of forward that backward computes once more
   switch (layer_recompute(config.train.recompute)) {
     case nn::Recompute::kFull:
-      again = static_cast<double>(linear_parameters(shape));
+      again = static_cast<double>(linear_parameter_count(shape));
       break;
     case nn::Recompute::kMlp:
       again = static_cast<double>(mlp_parameters(shape));
@@ -130,7 +86,7 @@ void estimate_speed(const config::RunConfig& config, const nn::ModelConfig& shap
     case nn::Recompute::kNone:
       break;
   }
-  const double linears = passes * static_cast<double>(linear_parameters(shape)) + 2 * again;
+  const double linears = passes * static_cast<double>(linear_parameter_count(shape)) + 2 * again;
   const double head = passes * static_cast<double>(shape.vocab_size * shape.hidden_size) * supervised;
   // What isn't a product of the base takes as long whatever the base's form.
   const double others = (1 / kStepEfficiency - 1) * (linears + head) / plain;
@@ -147,18 +103,20 @@ Plan plan_shape(const config::RunConfig& config, const nn::ModelConfig& shape, c
 
 Plan plan_model(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks) {
   const config::AdapterConfig& adapter = config.adapter;
-  const bool full = adapter.method == config::Method::kFull;
   Plan plan;
   plan.base_parameters = base_parameter_count(shape);
-  plan.trained_parameters = full ? plan.base_parameters : adapter_parameter_count(adapter, shape, tasks);
+  TrainedCount trained = count_trained_parameters(adapter, shape, tasks);
+  plan.trained_parameters = trained.count;
+  plan.trained_parameters_formula = std::move(trained.formula);
   const int64_t bytes = compute_dtype(config.train.dtype) == at::kFloat ? 4 : 2;
-  plan.weight_bytes = (plan.base_parameters - linear_parameters(shape)) * bytes;
+  plan.weight_bytes = (plan.base_parameters - linear_parameter_count(shape)) * bytes;
   for (int64_t layer = 0; layer < shape.layers; ++layer) {
     for (const nn::LinearShape& linear : nn::layer_linears(shape, layer).all()) {
       plan.weight_bytes += nn::linear_bytes(training_form(config), linear.out, linear.in, bytes);
     }
   }
-  plan.optimizer_bytes = plan.trained_parameters * 4 * 4;
+  const int64_t at_once = config::is_made_of_runs(adapter.method) ? tasks : 1;  // their runs follow one another
+  plan.optimizer_bytes = plan.trained_parameters / at_once * 4 * 4;
   // Kept for backward, a row and layer: norms' inputs and outputs, q, k, v before and after rotation, attention's
   // result, the MLP's gate, up and product.
   const int64_t q = shape.heads * shape.head_dim, kv = shape.kv_heads * shape.head_dim;
@@ -190,8 +148,8 @@ nn::LinearForm reading_form(const config::RunConfig& config, const nn::ModelConf
   const nn::LinearForm form = linear_form(config.quantization);
   if (form != nn::LinearForm::kPlain || !nn::PackedLinear::takes(compute_dtype(config.train.dtype))) return form;
   const int64_t dtype_bytes = compute_dtype(config.train.dtype) == at::kFloat ? 4 : 2;
-  int64_t bytes = (base_parameter_count(shape) - linear_parameters(shape)) * dtype_bytes;
-  for (const nn::LinearShape& linear : linears(shape))
+  int64_t bytes = (base_parameter_count(shape) - linear_parameter_count(shape)) * dtype_bytes;
+  for (const nn::LinearShape& linear : linears_of(shape))
     bytes += nn::linear_bytes(nn::LinearForm::kPackedForward, linear.out, linear.in, dtype_bytes);
   return 2 * bytes <= available_memory_bytes() ? nn::LinearForm::kPackedForward : form;
 }
@@ -226,11 +184,17 @@ Plan plan_run(const RunSetup& setup) {
 }
 
 nlohmann::ordered_json plan_json(const Plan& plan) {
-  return {{"base_parameters", plan.base_parameters},   {"trained_parameters", plan.trained_parameters},
-          {"weight_bytes", plan.weight_bytes},         {"optimizer_bytes", plan.optimizer_bytes},
-          {"activation_bytes", plan.activation_bytes}, {"steps", plan.steps},
-          {"tokens_per_step", plan.tokens_per_step},   {"gflops", plan.gflops},
-          {"tokens_per_s", plan.tokens_per_s},         {"seconds", plan.seconds}};
+  return {{"base_parameters", plan.base_parameters},
+          {"trained_parameters", plan.trained_parameters},
+          {"trained_parameters_formula", plan.trained_parameters_formula},
+          {"weight_bytes", plan.weight_bytes},
+          {"optimizer_bytes", plan.optimizer_bytes},
+          {"activation_bytes", plan.activation_bytes},
+          {"steps", plan.steps},
+          {"tokens_per_step", plan.tokens_per_step},
+          {"gflops", plan.gflops},
+          {"tokens_per_s", plan.tokens_per_s},
+          {"seconds", plan.seconds}};
 }
 
 }  // namespace moelora::train

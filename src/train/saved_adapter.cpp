@@ -4,8 +4,7 @@
 
 #include <map>
 
-#include "adapters/given_weights.h"
-#include "adapters/snapshot_weights.h"
+#include "adapters/mixers.h"
 #include "adapters/token_gate.h"
 #include "config/load.h"
 #include "config/method.h"
@@ -105,53 +104,25 @@ SavedAdapter load_adapter(const std::filesystem::path& dir) {
 
 std::vector<adapters::GateTable> gates_of(const SavedAdapter& saved) {
   const config::AdapterConfig& adapter = saved.config.adapter;
-  const adapters::TaskList list = saved.task_list();
-  const std::vector<std::string>& tasks = list.names;
-  if (adapter.method == config::Method::kMolora) adapters::throw_not_linear_in_the_task();
-  if (adapter.method == config::Method::kLora || adapter.method == config::Method::kLoraTaskPrompt) {
-    return {adapters::gate_table("none: plain LoRA", adapters::PlainMixer(adapter.rank), tasks.size())};
-  }
-  if (adapter.method == config::Method::kUniform) {
-    return {adapters::gate_table("none: uniform", adapters::UniformMixer(adapter.rank, adapter.experts), tasks.size())};
-  }
+  if (!config::is_linear_in_the_task(adapter.method)) adapters::throw_not_linear_in_the_task();
+  const std::string no_gate(config::traits(adapter.method).no_gate);
   const std::map<std::string, at::Tensor> tensors(saved.tensors.begin(), saved.tensors.end());
-  if (config::is_made_of_runs(adapter.method)) {
-    const int64_t experts = list.group_count();
-    const adapters::GivenWeights mixer(list.size(), experts, experts * adapter.rank);
+  adapters::Mixers mixers(adapter, saved.task_list(), /*seed=*/0);
+  const auto fill = [&](const std::vector<adapters::NamedTensor>& parameters) {
     const at::NoGradGuard no_grad;
-    at::Tensor table = mixer.parameters()[0].second;
-    table.copy_(tensors.at("expert_weights"));
-    return {adapters::gate_table("none: weights of the tasks' LoRAs", mixer, tasks.size())};
-  }
-  const auto name_of = [](const std::string& parameter, size_t suffix) {
-    return parameter.size() <= suffix ? "shared" : parameter.substr(0, parameter.size() - suffix);
+    for (const auto& [name, master] : parameters) at::Tensor(master).copy_(tensors.at(name));
   };
   std::vector<adapters::GateTable> gates;
-  const at::NoGradGuard no_grad;
-  if (!list.snapshots.empty()) {
-    for (const auto& [name, value] : tensors) {
-      constexpr std::string_view kWeights = "expert_weights";
-      if (!name.ends_with(kWeights)) continue;
-      const adapters::SnapshotWeights mixer(
-          {.name = name, .rank = adapter.rank, .experts = adapter.experts, .snapshots = list.snapshots});
-      at::Tensor table = mixer.parameters()[0].second;
-      table.copy_(value);
-      gates.push_back(adapters::gate_table(name_of(name, kWeights.size() + 1), mixer, tasks.size()));
-    }
-    return gates;
-  }
-  const auto embedding = std::make_shared<adapters::TaskEmbedding>(list, adapter.gate.embedding_size, 0);
   for (const auto& [name, value] : tensors) {
-    if (name != "gate" && !name.ends_with(".gate")) continue;
-    const adapters::TaskGate gate({.name = name,
-                                   .rank = adapter.rank,
-                                   .experts = adapter.experts,
-                                   .mean_one = adapter.gate.normalise == config::GateNormalise::kMeanOne},
-                                  embedding);
-    at::Tensor table = embedding->table, weights = gate.parameters()[0].second;
-    table.copy_(tensors.at("task_embedding"));
-    weights.copy_(value);
-    gates.push_back(adapters::gate_table(name_of(name, 5), gate, tasks.size()));
+    constexpr std::string_view kOfEachLinear = ".lora_B";
+    if (!name.ends_with(kOfEachLinear)) continue;
+    std::string path = name.substr(0, name.size() - kOfEachLinear.size());
+    const auto mixer = mixers.of(path, /*in=*/0);
+    fill(mixers.shared_parameters());
+    fill(mixer->parameters());
+    if (mixers.of_all()) path = no_gate.empty() ? "shared" : "none: " + no_gate;
+    gates.push_back(adapters::gate_table(std::move(path), *mixer, saved.tasks.size()));
+    if (mixers.of_all()) break;
   }
   return gates;
 }

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include "config/load.h"
+#include "config/method.h"
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/threads.h"
@@ -56,7 +57,7 @@ void check_template(const RunSetup& setup) {
 }
 
 void check_method(const RunSetup& setup) {
-  if (setup.config.adapter.method != config::Method::kFull || !setup.base.shape.nested) return;
+  if (!config::trains_base(setup.config.adapter.method) || !setup.base.shape.nested) return;
   throw Error(ErrorKind::kModel, {.where = (setup.base.dir / "config.json").string() + ": `model_type`",
                                   .problem = "method `full` would leave a model without the parts that aren't text",
                                   .found = setup.base.shape.model_type,
@@ -66,7 +67,7 @@ void check_method(const RunSetup& setup) {
 /// The line that tells a plain LoRA the task, where the configuration gives none: written into the configuration, so
 /// that evaluation and generation read it there.
 void bring_task_prompts(RunSetup& setup) {
-  if (setup.config.adapter.method != config::Method::kLoraTaskPrompt) return;
+  if (!config::traits(setup.config.adapter.method).task_prompt) return;
   for (data::Task& task : setup.dataset.tasks) {
     if (!task.settings.prompt) task.settings.prompt = "Task: " + task.name;
     setup.config.tasks[task.name].prompt = task.settings.prompt;
@@ -117,7 +118,7 @@ nn::LinearForm linear_form(config::Quantization quantization) {
 
 nn::LinearForm training_form(const config::RunConfig& config) {
   const nn::LinearForm form = linear_form(config.quantization);
-  const bool packed = form == nn::LinearForm::kPlain && config.adapter.method != config::Method::kFull &&
+  const bool packed = form == nn::LinearForm::kPlain && !config::trains_base(config.adapter.method) &&
                       config.train.weight_layout == config::WeightLayout::kPacked;
   return packed ? nn::LinearForm::kPacked : form;
 }
@@ -212,7 +213,7 @@ void attach(RunSetup& setup, LoadedBase base) {
   const config::RunConfig& config = setup.config;
   setup.model.decoder = std::move(base.decoder);
   setup.identity.base = std::move(base.hash);
-  if (config.adapter.method == config::Method::kFull) {
+  if (config::trains_base(config.adapter.method)) {
     setup.model.decoder->make_trainable();
   } else {
     setup.model.adapters = std::make_unique<adapters::AdapterSet>(

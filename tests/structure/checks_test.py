@@ -61,6 +61,11 @@ class Checks(unittest.TestCase):
         files["src/nn/a.cpp"] = '#include "nn/t.h"\n'
         self.assert_clean("check_sources", files)
 
+    def test_a_method_is_named_only_where_methods_are_made(self):
+        code = "bool f(Method m) { return m == Method::kLora; }\n"
+        self.assert_breach("check_sources", {"src/train/plan.cpp": code}, "Method::kLora", "config/method.h")
+        self.assert_clean("check_sources", {"src/adapters/mixers.cpp": code, "tests/train/plan_test.cpp": code})
+
     def test_files_are_bounded(self):
         self.assert_breach("check_sources", {"src/core/a.cpp": "\n" * 801}, "801 lines")
         code, output = self.run_on("check_sources", {"src/core/a.cpp": "\n" * 401})

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "adapters/adapter_set.h"
+#include "config/enum_names.h"
+#include "config/method.h"
 #include "nn/random_weights.h"
 #include "support/families.h"
 #include "support/fixture.h"
+#include "train/parameter_count.h"
 
 namespace moelora::train {
 namespace {
@@ -62,10 +65,46 @@ TEST_P(PlanOfFamily, CountsTheParametersThereAre) {
   config::RunConfig config;
   config.adapter.rank = 8;
   config.adapter.experts = 4;
-  const Plan plan = plan_model(config, decoder.config(), /*tasks=*/3);
-  EXPECT_EQ(plan.base_parameters, weights);
-  const adapters::AdapterSet adapters(decoder, config.adapter, {"a", "b", "c"}, /*seed=*/1);
-  EXPECT_EQ(plan.trained_parameters, adapters.parameter_count());
+  for (const config::MethodTraits& method : config::kMethods) {
+    config.adapter.method = *config::from_name<config::Method>(method.name);
+    for (const config::GateScope scope : {config::GateScope::kShared, config::GateScope::kPerLayer}) {
+      config.adapter.gate.scope = scope;
+      const Plan plan = plan_model(config, decoder.config(), /*tasks=*/3);
+      EXPECT_EQ(plan.base_parameters, weights);
+      if (config::trains_base(config.adapter.method)) {
+        EXPECT_EQ(plan.trained_parameters, weights);
+        continue;
+      }
+      adapters::AdapterSet adapters(decoder, config.adapter, {"a", "b", "c"}, /*seed=*/1);
+      int64_t trained = 0;
+      for (const auto& [name, tensor] : adapters.parameters())
+        trained += name == "expert_weights" ? 0 : tensor.numel();  // found or set
+      EXPECT_EQ(plan.trained_parameters, trained) << method.name;
+      const int64_t runs = config::is_made_of_runs(config.adapter.method) ? 3 : 1;  // one after another
+      EXPECT_EQ(plan.optimizer_bytes, trained / runs * 16) << method.name;
+      adapters.detach(decoder);
+    }
+  }
+}
+
+/// The formulas' letters, counted by hand: two layers of q 64 x 64, k and v 64 x 32, o 64 x 64, gate and up 64 x 128,
+/// down 128 x 64.
+TEST(CountTrainedParameters, SaysItsFormula) {
+  const nn::ModelConfig shape = small_shape();
+  config::AdapterConfig adapter{.rank = 8, .experts = 4, .gate = {.embedding_size = 16}};
+  const auto formula = [&](config::Method method) {
+    adapter.method = method;
+    return count_trained_parameters(adapter, shape, /*tasks=*/3).formula;
+  };
+  const std::string linears = std::to_string(2 * (128 + 96 + 96 + 128 + 192 + 192 + 192));
+  EXPECT_EQ(formula(config::Method::kLora), "r S = 8 x " + linears);
+  EXPECT_EQ(formula(config::Method::kUniform), "r S = 8 x " + linears);
+  EXPECT_EQ(formula(config::Method::kLoraHub), "T r S = 3 x 8 x " + linears);
+  EXPECT_EQ(formula(config::Method::kMolora), "r S + N I = 8 x " + linears + " + 4 x " + std::to_string(2 * 512));
+  EXPECT_EQ(formula(config::Method::kMoelora), "r S + d_t (T + N) = 8 x " + linears + " + 16 x (3 + 4)");
+  adapter.gate.scope = config::GateScope::kPerLayer;
+  EXPECT_EQ(formula(config::Method::kMoelora), "r S + d_t (T + L N) = 8 x " + linears + " + 16 x (3 + 14 x 4)");
+  EXPECT_EQ(formula(config::Method::kFull), "the base's");
 }
 
 TEST(ChooseRecompute, TakesTheFirstThatFits) {
