@@ -54,6 +54,9 @@ const std::vector<Case>& cases() {
        "run.yaml:3:1: unknown key `per_device_train_batch_size`; here it is `train.batch_size`"},
       {"report_to: none",
        "run.yaml:3:1: unknown key `report_to`; not needed: metrics.jsonl and TensorBoard events are always written"},
+      {"adapter: {use_rslora: true}",
+       "run.yaml:3:11: unknown key `adapter.use_rslora`; the scale is alpha / rank: for alpha / sqrt(rank) multiply "
+       "`adapter.alpha` by sqrt(rank)"},
       {"neat_packing: true",
        "run.yaml:3:1: unknown key `neat_packing`; not needed: batches are always packed, without attention between "
        "samples"},
