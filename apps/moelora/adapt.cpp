@@ -3,6 +3,9 @@
 
 #include <cstdio>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "core/interrupt.h"
 #include "verbs.h"
@@ -18,10 +21,11 @@ struct AdaptFlags {
   train::AdaptOptions options;
 };
 
-void run_adapt(AdaptFlags& own) {
+void run_adapt(AdaptFlags& own, std::vector<std::string> overrides) {
   install_interrupt_handlers();
   own.options.data = own.data;
   own.options.to = own.to;
+  own.options.overrides = std::move(overrides);
   own.options.gradient = own.search == "gradient";
   const train::AdaptResult result = train::adapt(own.run, own.options);
   std::printf("%-24s %s\n", "expert", "weight");
@@ -34,10 +38,11 @@ void run_adapt(AdaptFlags& own) {
 }  // namespace
 
 void add_adapt(CLI::App& app, const GlobalFlags&) {
-  CLI::App* verb =
-      add_verb(app, "adapt", "a new task for a finished run, from a few labelled rows, without training the adapter",
-               "moelora adapt runs/medical --task triage --data few.jsonl --to runs/triage\n"
-               "  moelora adapt runs/medical --task triage --weights uniform --to runs/triage");
+  CLI::App* verb = add_verb(
+      app, "adapt", "a new task for a finished run, from a few labelled rows, without training the adapter",
+      "moelora adapt runs/medical --task triage --data few.jsonl --to runs/triage\n"
+      "  moelora adapt runs/medical --task triage --data few.jsonl --to runs/triage --tasks.triage.metric=accuracy\n"
+      "  moelora adapt runs/medical --task triage --weights uniform --to runs/triage");
   const auto own = std::make_shared<AdaptFlags>();
   verb->add_option("run", own->run, "run directory of method `moelora`")->required();
   verb->add_option("--task", own->options.task, "the new task's name")->required();
@@ -57,7 +62,8 @@ void add_adapt(CLI::App& app, const GlobalFlags&) {
       ->capture_default_str();
   verb->add_option("--to", own->to, "directory of the new run, which must not exist")->required();
   verb->add_option("--base", own->options.base, "the base model, where it isn't where it was");
-  verb->callback([own] { run_adapt(*own); });
+  verb->allow_extras();
+  verb->callback([verb, own] { run_adapt(*own, config_overrides(*verb)); });
 }
 
 }  // namespace moelora::app

@@ -1,10 +1,6 @@
 #include "train/adapt.h"
 
-#include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/linalg_pinv.h>
-#include <ATen/ops/mv.h>
-#include <ATen/ops/softmax.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -21,6 +17,7 @@
 #include "data/encode.h"
 #include "data/packing.h"
 #include "train/evolution.h"
+#include "train/new_task.h"
 #include "train/open_run.h"
 #include "train/optimizer.h"
 #include "train/snapshots.h"
@@ -28,11 +25,6 @@
 
 namespace moelora::train {
 namespace {
-
-std::vector<double> numbers(const at::Tensor& tensor) {
-  const at::Tensor values = tensor.detach().to(at::kDouble).contiguous();
-  return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
-}
 
 /// N positive numbers separated by commas, brought to sum 1; nothing where the text isn't numbers at all.
 std::optional<std::vector<double>> read_weights(const std::string& text, size_t experts) {
@@ -62,12 +54,10 @@ std::optional<std::vector<double>> read_weights(const std::string& text, size_t 
 class Adaptation {
  public:
   Adaptation(const std::filesystem::path& run, const AdaptOptions& options)
-      : options_(options),
-        run_(open_run(run, {.base = options.base})),
-        known_(run_.saved.task_names()),
-        tasks_(run_.saved.task_list()) {
+      : options_(options), run_(open_run(run, {.base = options.base})), known_(run_.saved.task_names()) {
     check(run);
-    extend();
+    take_overrides(run);
+    task_.emplace(run_, options.task);
     if (!options_.data.empty()) read_rows();
   }
 
@@ -78,7 +68,7 @@ class Adaptation {
     } else {
       declare();
     }
-    result_.weights = weights();
+    result_.weights = task_->weights();
     if (!rows_.packs.empty()) result_.loss = finite_loss();
     save();
     return result_;
@@ -86,12 +76,6 @@ class Adaptation {
 
  private:
   const config::AdapterConfig& adapter() const { return run_.saved.config.adapter; }
-  bool shared() const { return adapter().gate.scope == config::GateScope::kShared; }
-  int64_t index() const { return static_cast<int64_t>(known_.size()); }  // of the new task
-  int64_t row() const { return tasks_.group_count() - 1; }               // its embedding's
-  at::Tensor embedding_of_task(size_t task) const {
-    return embedding_.detach()[tasks_.groups.empty() ? static_cast<int64_t>(task) : tasks_.groups[task]];
-  }
 
   void check(const std::filesystem::path& run) const {
     if (std::filesystem::exists(options_.to)) {
@@ -105,7 +89,7 @@ class Adaptation {
                                       .found = "method " + config::name_of(adapter().method),
                                       .expected = "method moelora"});
     }
-    if (!tasks_.snapshots.empty()) throw_each_at_its_own_step(run.string());
+    if (!run_.saved.task_list().snapshots.empty()) throw_each_at_its_own_step(run.string());
     if (std::ranges::find(known_, options_.task) != known_.end()) {
       throw Error(ErrorKind::kUsage,
                   {.where = "--task", .problem = "the run knows this task already", .found = options_.task});
@@ -125,40 +109,35 @@ class Adaptation {
     }
   }
 
-  /// The run's adapter with one task more, whose embedding is 0: uniform weights.
-  void extend() {
-    if (!tasks_.groups.empty()) tasks_.groups.push_back(tasks_.group_count());
-    tasks_.names.push_back(options_.task);
-    run_.model.decoder = run_.model.take_base();
-    run_.model.adapters =
-        std::make_unique<adapters::AdapterSet>(*run_.model.decoder, adapter(), tasks_, run_.saved.config.train.seed);
-    for (auto& [name, value] : run_.saved.tensors) {
-      if (name == "task_embedding") value = at::cat({value, at::zeros({1, value.size(1)}, at::kFloat)});
+  void take_overrides(const std::filesystem::path& run) {
+    static const std::vector<std::string> of_rows = {"prompt",   "metric",         "labels",
+                                                     "overflow", "max_new_tokens", "max_rows"};
+    std::vector<std::string> keys;
+    for (const std::string& name : of_rows) keys.push_back("tasks." + options_.task + "." + name);
+    for (const std::string& text : options_.overrides) {
+      const std::string key = text.substr(0, text.find('='));
+      if (std::ranges::find(keys, key) != keys.end()) continue;
+      throw Error(ErrorKind::kUsage, {.where = "--" + key,
+                                      .problem = "not a key of the new task's rows: the rest is the run's",
+                                      .expected = "one of " + list_names(keys),
+                                      .hint = did_you_mean(key, keys)});
     }
-    run_.model.adapters->load(run_.saved.tensors);
-    for (const auto& [name, master] : run_.model.adapters->parameters()) {
-      at::Tensor leaf = master;
-      leaf.requires_grad_(name == "task_embedding");
-      if (name == "task_embedding") embedding_ = leaf;
-      if (name == "gate") gate_ = leaf;
-    }
-    if (!shared()) return;
-    const at::Tensor gate = gate_.detach().to(at::kDouble);
-    from_logits_ = at::linalg_pinv(gate.sub(gate.mean(0, /*keepdim=*/true)));  // [d_t, N]
+    config::RunConfig& config = run_.saved.config;
+    config = config::parse_config(config::to_yaml(config), run / "config.yaml", options_.overrides);
   }
 
   void read_rows() {
     config::DataConfig data = run_.saved.config.data;
     data.sources = {source()};
     data.tasks.clear();
-    const data::Dataset dataset =
-        data::load_dataset(data, {}, {.splits = {data::Split::kTrain}, .unnamed_files_are = data::Split::kTrain});
+    const data::Dataset dataset = data::load_dataset(
+        data, run_.saved.config.tasks, {.splits = {data::Split::kTrain}, .unnamed_files_are = data::Split::kTrain});
     files_ = dataset.files;
     task_type_ = dataset.tasks.front().task_type();
     const data::EncodedRows encoded = data::encode_rows(dataset, data::Split::kTrain, *run_.renderer, {});
-    data::EncodedRows rows(index() + 1);
+    data::EncodedRows rows(task_->index() + 1);
     for (int64_t i = 0; i < encoded.size(); ++i)
-      rows.append(index(), encoded.row(i), encoded.prompt(i), encoded.answer(i));
+      rows.append(task_->index(), encoded.row(i), encoded.prompt(i), encoded.answer(i));
     rows_ = data::pack_range(rows, 0, rows.size(), {.tokens_per_batch = run_.saved.config.train.tokens_per_batch});
   }
 
@@ -166,30 +145,6 @@ class Adaptation {
     config::DataSource source{.path = std::filesystem::absolute(options_.data).string(), .task = options_.task};
     if (!std::filesystem::is_directory(options_.data)) source.split = "train";
     return source;
-  }
-
-  void set_embedding(const at::Tensor& value) {
-    const at::NoGradGuard no_grad;
-    embedding_[row()].copy_(value);
-  }
-  at::Tensor embedding_of(const std::vector<double>& logits) const {
-    at::Tensor z = at::zeros({static_cast<int64_t>(logits.size())}, at::kDouble);
-    std::ranges::copy(logits, z.mutable_data_ptr<double>());
-    return at::mv(from_logits_, z.sub(z.mean()));
-  }
-  void set_logits(const std::vector<double>& logits) { set_embedding(embedding_of(logits)); }
-
-  /// softmax(W_g E) of the new task: of the shared gate, or the mean over all gates.
-  std::vector<double> weights() const {
-    const std::vector<adapters::GateTable> gates = run_.model.adapters->gates();
-    std::vector<double> mean(static_cast<size_t>(adapter().experts), 0.0);
-    for (const adapters::GateTable& gate : gates) {
-      for (size_t n = 0; n < mean.size(); ++n) mean[n] += gate.weights[index()][n];
-    }
-    double sum = 0;
-    for (const double weight : mean) sum += weight;
-    for (double& weight : mean) weight /= sum;
-    return mean;
   }
 
   double loss() const { return loss_or_infinity(run_.model, rows_); }
@@ -206,10 +161,10 @@ class Adaptation {
   void measure_known() {
     result_.losses["uniform"] = loss();
     for (size_t t = 0; t < known_.size(); ++t) {
-      set_embedding(embedding_of_task(t));
+      task_->set_as(static_cast<int64_t>(t));
       result_.losses[known_[t]] = loss();
     }
-    set_embedding(at::zeros({embedding_.size(1)}, at::kFloat));
+    task_->set_uniform();
   }
 
   /// The known task of the lowest loss.
@@ -218,12 +173,12 @@ class Adaptation {
   }
 
   void take_task(const std::string& task) {
-    set_embedding(embedding_of_task(std::ranges::find(known_, task) - known_.begin()));
+    task_->set_as(std::ranges::find(known_, task) - known_.begin());
     result_.start = task;
   }
 
   void require_shared(const std::string& what) const {
-    if (shared()) return;
+    if (task_->has_one_gate()) return;
     throw Error(ErrorKind::kModel, {.where = "gate.scope: per_layer",
                                     .problem = what + " needs one gate for all layers: here each has its own weights",
                                     .hint = "use --weights uniform, nearest or a known task's name"});
@@ -246,13 +201,13 @@ class Adaptation {
     require_shared("a row of given weights");
     std::vector<double> logits;
     for (const double weight : *given) logits.push_back(std::log(weight));
-    set_logits(logits);
-    const std::vector<double> found = weights();
+    task_->set_logits(logits);
+    const std::vector<double> found = task_->weights();
     for (size_t n = 0; n < found.size(); ++n) {
       if (std::abs(found[n] - (*given)[n]) < 1e-4) continue;
       throw Error(ErrorKind::kModel, {.where = "--weights",
                                       .problem = "the gate can't give these weights to any task",
-                                      .found = "embedding of size " + std::to_string(embedding_.size(1)),
+                                      .found = "embedding of size " + std::to_string(adapter().gate.embedding_size),
                                       .expected = "at least experts - 1"});
     }
   }
@@ -263,7 +218,8 @@ class Adaptation {
     require_shared("a search");
     const std::string near = nearest();
     if (!options_.gradient) {
-      set_logits(by_evolution(logits_of(result_.losses.at("uniform") <= result_.losses.at(near) ? "uniform" : near)));
+      task_->set_logits(
+          by_evolution(logits_of(result_.losses.at("uniform") <= result_.losses.at(near) ? "uniform" : near)));
       return;
     }
     Found best = by_gradient(logits_of("uniform"));
@@ -273,7 +229,7 @@ class Adaptation {
     } else {
       result_.start = "uniform";
     }
-    set_logits(best.logits);
+    task_->set_logits(best.logits);
   }
 
   /// Of a known task or `uniform`, from where the result starts.
@@ -281,7 +237,7 @@ class Adaptation {
     result_.start = start;
     if (start == "uniform") return std::vector<double>(static_cast<size_t>(adapter().experts), 0.0);
     take_task(start);
-    return numbers(at::mv(gate_.detach(), embedding_.detach()[row()]));
+    return task_->logits();
   }
 
   struct Found {
@@ -289,26 +245,26 @@ class Adaptation {
     double loss;
   };
 
-  /// Adam over the logits: their gradient is the embedding's, led back through the map between them. The best step's.
+  /// Adam over the logits; the best step's.
   Found by_gradient(const std::vector<double>& start) {
-    at::Tensor z = at::zeros({static_cast<int64_t>(start.size())}, at::kFloat);
-    for (size_t n = 0; n < start.size(); ++n) z[static_cast<int64_t>(n)].fill_(start[n]);
+    const auto experts = static_cast<int64_t>(start.size());
+    at::Tensor z = at::empty({experts}, at::kFloat);
+    std::ranges::copy(start, z.mutable_data_ptr<float>());
     z.requires_grad_(true);
+    z.mutable_grad() = at::zeros({experts}, at::kFloat);
     AdamW adam({{"logits", z}}, {});
     Found best{.logits = start, .loss = INFINITY};
     for (int64_t step = 0; step <= options_.steps; ++step) {
       throw_if_interrupted();
-      set_logits(numbers(z));
-      embedding_.mutable_grad() = at::Tensor();
-      double now = INFINITY;
+      const std::vector<double> logits(z.const_data_ptr<float>(), z.const_data_ptr<float>() + experts);
+      task_->set_logits(logits);
       try {
-        now = accumulate_gradients(run_.model, rows_, {}).total().mean();
+        const NewTask::Slope slope = task_->slope(rows_);
+        if (slope.loss < best.loss) best = {logits, slope.loss};
+        std::ranges::copy(slope.gradient, z.grad().mutable_data_ptr<float>());
       } catch (const NonFiniteLoss&) {
         break;  // nothing leads on from there
       }
-      if (now < best.loss) best = {numbers(z), now};
-      const at::Tensor gradient = at::mv(from_logits_.t(), embedding_.grad()[row()].to(at::kDouble));
-      z.mutable_grad() = gradient.sub(gradient.mean()).to(at::kFloat);
       adam.step(options_.learning_rate);
     }
     return best;
@@ -316,7 +272,7 @@ class Adaptation {
 
   std::vector<double> by_evolution(const std::vector<double>& start) {
     const auto objective = [this](const std::vector<double>& logits) {
-      set_logits(logits);
+      task_->set_logits(logits);
       return loss();
     };
     return minimise_by_evolution(objective, start,
@@ -332,7 +288,7 @@ class Adaptation {
     if (!options_.data.empty()) saved.config.data.sources.push_back(source());
     if (!saved.config.data.tasks.empty()) saved.config.data.tasks.push_back(options_.task);
     for (auto& [name, value] : saved.tensors) {
-      if (name == "task_embedding") value = embedding_.detach().clone();
+      if (name == "task_embedding") value = task_->embeddings();
     }
     save_adapter(options_.to / "adapter", saved);
     write_file_atomically(options_.to / "config.yaml", config::to_yaml(saved.config));
@@ -346,10 +302,7 @@ class Adaptation {
   const AdaptOptions& options_;
   OpenRun run_;
   std::vector<std::string> known_;
-  adapters::TaskList tasks_;  // the known ones, and once the adapter is extended the new one
-  at::Tensor embedding_;      // E [groups + 1, d_t], a leaf
-  at::Tensor gate_;           // W_g [N, d_t] of a shared gate, else undefined
-  at::Tensor from_logits_;    // C⁺ [d_t, N] float64, of a shared gate
+  std::optional<NewTask> task_;
   data::StepBatches rows_;
   std::vector<data::SourceFile> files_;
   std::string task_type_;

@@ -1,10 +1,7 @@
 // A task that a finished MOELoRA run doesn't know, without training the adapter: the experts and the gate stay, the
 // task gets an embedding. What the gate makes of it is a row of N weights like any other task's, so the task collapses
 // into a plain LoRA as all do, and a further training (`adapter.start`) begins where the search ended.
-//
-// A gate that all layers share maps an embedding to w = softmax(W_g E). Any positive w that sums to 1 has one, of least
-// length, where d_t >= N - 1:  E = C⁺ (log w - mean log w),  C = W_g less its mean over the experts, which the softmax
-// doesn't see. The search is over the N logits.
+// train/new_task.h has the maths.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +25,9 @@ struct AdaptOptions {
   double learning_rate = 0.1;  // of the gradient's search
   std::filesystem::path to;    // the new run, which must not exist
   std::string base;            // the base model, where it isn't where it was
+  /// What isn't derived from its rows: "tasks.<task>.prompt=…", and so metric, labels, overflow, max_new_tokens,
+  /// max_rows.
+  std::vector<std::string> overrides;
 };
 
 struct AdaptResult {
@@ -38,9 +38,9 @@ struct AdaptResult {
 };
 
 /// Writes `to`: a finished run (adapter/, config.yaml) of the run's tasks and the new one, and adapt.json with the
-/// result. Throws Error (kUsage) for a name the run knows already or weights that can't be read; Error (kModel) for a
-/// run of another method than `moelora`, or, where gates are per layer, for anything but `uniform`, `nearest` and a
-/// task's name; Error (kData), Error (kIo).
+/// result. Throws Error (kUsage) for a name the run knows already, weights that can't be read or another key; Error
+/// (kModel) for a run of another method than `moelora`, or, where gates are per layer, for anything but `uniform`,
+/// `nearest` and a task's name; Error (kData), Error (kIo).
 AdaptResult adapt(const std::filesystem::path& run, const AdaptOptions& options);
 
 }  // namespace moelora::train

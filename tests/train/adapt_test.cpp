@@ -64,6 +64,27 @@ TEST_F(Adapt, BothSearchesBeatEveryKnownTasksWeights) {
   }
 }
 
+TEST_F(Adapt, TheNewTasksOwnKeysAreReadAndKept) {
+  AdaptOptions plain = options("plain"), own = options("own");
+  plain.weights = own.weights = "nearest";
+  own.overrides = {"tasks.triage.prompt=Choose.", "tasks.triage.metric=accuracy", "tasks.triage.max_rows=1"};
+  EXPECT_NE(*adapt(made_.config.output, plain).loss, *adapt(made_.config.output, own).loss);
+  const config::TaskConfig kept = load_adapter(own.to / "adapter").config.tasks.at("triage");
+  EXPECT_EQ(kept.prompt, "Choose.");
+  EXPECT_EQ(kept.metric, "accuracy");
+  AdaptOptions wrong = options("wrong");
+  for (const std::string text : {"tasks.triage.group=colour", "tasks.colour.prompt=x", "train.epochs=2"}) {
+    wrong.overrides = {text};
+    try {
+      adapt(made_.config.output, wrong);
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("--" + text.substr(0, text.find('='))));
+    }
+  }
+}
+
 TEST_F(Adapt, ASearchEndsWhereASignalComes) {
   for (const bool gradient : {true, false}) {
     AdaptOptions own = options("interrupted");
