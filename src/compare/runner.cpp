@@ -114,6 +114,7 @@ class Runner {
       throw_if_interrupted();
       std::this_thread::sleep_for(std::chrono::seconds(1));  // other processes compute all that is left
     }
+    throw_if_diverged();
     return std::move(comparison_);
   }
 
@@ -158,36 +159,52 @@ class Runner {
     computed_before_pass_ = comparison_.computed;
     comparison_.known = 0;
     comparison_.variants.clear();
-    const std::vector<Variant> wanted = variants(spec());
-    for (const Variant& variant : wanted) {
+    comparison_.diverged.clear();
+    wanted_keys_.clear();
+    missing_keys_.clear();
+    runs_of_unknown_rates_ = 0;
+    for (const Variant& variant : variants(spec())) {
       VariantResults chosen{.variant = variant};
-      if (choose_learning_rate(chosen)) comparison_.variants.push_back(std::move(chosen));
+      if (choose_learning_rate(chosen)) {
+        comparison_.variants.push_back(std::move(chosen));
+      } else if (chosen.trials.empty()) {
+        runs_of_unknown_rates_ += static_cast<int64_t>(spec().seeds.size()) - 1;  // the first is one of its trials
+      }
     }
-    bool complete = comparison_.variants.size() == wanted.size();
     for (const uint64_t seed : spec().seeds) {
       for (VariantResults& all : comparison_.variants) {
         const Cell cell = make_cell(spec(), all.variant, all.learning_rate, seed, comparison_.surroundings);
         std::optional<Result> result = result_of(cell, /*with_test=*/true);
-        complete &= result.has_value();
-        if (result) all.seeds.push_back(std::move(*result));
+        if (result && !result->diverged.empty()) {
+          comparison_.diverged.push_back({all.variant.name, seed, all.learning_rate, result->diverged});
+        } else if (result) {
+          all.seeds.push_back(std::move(*result));
+        }
       }
     }
-    return complete;
+    return missing_keys_.empty();
+  }
+
+  void throw_if_diverged() const {
+    if (comparison_.diverged.empty()) return;
+    std::vector<Error> errors;
+    for (const Divergence& one : comparison_.diverged) {
+      errors.emplace_back(ErrorKind::kNumeric,
+                          ErrorDetails{.where = one.variant + ", seed " + std::to_string(one.seed),
+                                       .problem = "the run diverged, and its result says so; all others are done",
+                                       .found = one.problem + "; learning rate " + one.learning_rates,
+                                       .expected = "a learning rate with which every loss is finite",
+                                       .hint = "--report-only shows what the others have"});
+    }
+    throw ErrorList(std::move(errors));
   }
 
   /// What isn't known is counted, and left out: seeds that some variants don't have, and variants without any.
   void keep_whole_seeds() {
     std::vector<VariantResults>& all = comparison_.variants;
-    const size_t grid =
-        spec().learning_rates.size();  // tried with the first seed, which the best of them needn't run again
-    const size_t runs = spec().seeds.size() + (grid > 0 ? grid - 1 : 0);
-    int64_t found = 0, wanted = static_cast<int64_t>(variants(spec()).size() * runs);
-    for (const VariantResults& variant : all) {
-      const bool first_done = !variant.seeds.empty() && variant.seeds.front().seed == comparison_.trial_seed;
-      const size_t tried_only = variant.trials.size() - (first_done && !variant.trials.empty() ? 1 : 0);
-      found += static_cast<int64_t>(variant.seeds.size() + std::min(tried_only, grid > 0 ? grid - 1 : 0));
-    }
-    comparison_.missing = wanted - found;
+    const int64_t wanted = std::ssize(wanted_keys_) + runs_of_unknown_rates_;
+    comparison_.missing = std::ssize(missing_keys_) + runs_of_unknown_rates_;
+    const int64_t found = wanted - comparison_.missing;
     std::erase_if(all, [](const VariantResults& variant) { return variant.seeds.empty(); });
     std::erase_if(comparison_.spec.seeds, [&](uint64_t seed) {
       const auto has_it = [seed](const VariantResults& variant) {
@@ -211,7 +228,7 @@ class Runner {
                                         : "other versions' results are shown with --code: " + list_names(others)});
   }
 
-  /// False where a trial isn't done: another process is at it.
+  /// False where a trial isn't done, as another process is at it, and where every rate diverged.
   bool choose_learning_rate(VariantResults& all) {
     const std::vector<std::string>& grid = spec().learning_rates;
     if (grid.empty()) {
@@ -219,27 +236,44 @@ class Runner {
       all.learning_rate = shortest(own.config.train.learning_rate);
       return true;
     }
-    size_t best = 0;  // of the trials
+    std::optional<size_t> best;  // of the trials
+    std::string problem;
     for (const std::string& rate : grid) {
       const Cell cell = make_cell(spec(), all.variant, rate, spec().seeds.front(), comparison_.surroundings);
       const std::optional<Result> result = result_of(cell, /*with_test=*/grid.size() == 1);
       if (!result) continue;
+      if (!result->dev && !result->diverged.empty()) {
+        if (problem.empty()) problem = result->diverged;
+        all.trials.push_back({.learning_rate = rate, .diverged = true});
+        continue;
+      }
       if (!result->dev) {
         throw Error(ErrorKind::kData,
                     {.where = "learning_rates", .problem = "they are chosen on dev rows, and there are none"});
       }
-      all.trials.push_back({rate, *result->dev});
-      const double best_dev = all.trials[best].dev;
-      if (result->dev_is_score ? *result->dev > best_dev : *result->dev < best_dev) best = all.trials.size() - 1;
+      if (!best || (result->dev_is_score ? *result->dev > all.trials[*best].dev : *result->dev < all.trials[*best].dev))
+        best = all.trials.size();
+      all.trials.push_back({.learning_rate = rate, .dev = *result->dev});
     }
     if (all.trials.empty() || (all.trials.size() < grid.size() && !options_.report_only)) return false;
-    all.learning_rate = all.trials[best].learning_rate;
+    if (!best) {
+      comparison_.diverged.push_back({all.variant.name, spec().seeds.front(), list_names(grid), problem});
+      return false;
+    }
+    all.learning_rate = all.trials[*best].learning_rate;
     all.at_edge = grid.size() > 1 && (all.learning_rate == grid.front() || all.learning_rate == grid.back());
     return true;
   }
 
   /// What stands there already or is computed now; nothing where another process is at it.
   std::optional<Result> result_of(const Cell& cell, bool with_test) {
+    std::optional<Result> result = find_or_compute(cell, with_test);
+    wanted_keys_.insert(cell.key);
+    if (!result) missing_keys_.insert(cell.key);
+    return result;
+  }
+
+  std::optional<Result> find_or_compute(const Cell& cell, bool with_test) {
     std::optional<Result> result = results_.find(cell, with_test);
     if (!result && options_.report_only) return std::nullopt;
     if (!result) {
@@ -285,16 +319,28 @@ class Runner {
   }
 
   Result compute(const Cell& cell, bool with_test) {
-    if (!options_.quiet) {
-      log_info(cell.variant.name + ", seed " + std::to_string(cell.seed) +
-               (cell.learning_rate.empty() ? "" : ", learning rate " + cell.learning_rate));
-    }
-    const fs::path dir = cell.config.output;
     Result result{.key = cell.key,
                   .variant = cell.variant.name,
                   .learning_rate = cell.learning_rate,
                   .seed = cell.seed,
                   .identity = cell.identity};
+    try {
+      train_and_test(cell, with_test, result);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kNumeric) throw;
+      result.diverged = error.details().where + ": " + error.details().problem;
+      log_warn(cell.variant.name + ", seed " + std::to_string(cell.seed) + ": diverged: " + result.diverged);
+    }
+    return result;
+  }
+
+  /// Fills `result`. The base that a run diverged over isn't kept: what the run left of it isn't known.
+  void train_and_test(const Cell& cell, bool with_test, Result& result) {
+    if (!options_.quiet) {
+      log_info(cell.variant.name + ", seed " + std::to_string(cell.seed) +
+               (cell.learning_rate.empty() ? "" : ", learning rate " + cell.learning_rate));
+    }
+    const fs::path dir = cell.config.output;
     share_task_runs(cell);
     fs::create_directories(dir);
     train::RunSetup setup = train::prepare_data(cell.config);
@@ -319,7 +365,6 @@ class Runner {
     }
     if (with_test) test(setup, result);
     if (cell.config.adapter.method != config::Method::kFull) base_ = {setup.model.take_base(), setup.identity.base};
-    return result;
   }
 
   /// The loaded base; another where training changes it, and one loaded anew where the run wants it in another form.
@@ -363,6 +408,8 @@ class Runner {
   const ResultStore results_;
   Comparison comparison_;
   std::set<std::string> computed_keys_;
+  std::set<std::string> wanted_keys_, missing_keys_;  // of this pass
+  int64_t runs_of_unknown_rates_ = 0;                 // whose keys can't be known yet
   int64_t computed_before_pass_ = 0;
   train::LoadedBase base_;
   Form base_form_;

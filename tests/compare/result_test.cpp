@@ -57,6 +57,14 @@ TEST(Result, ComesBackFromItsFile) {
   }
 }
 
+TEST(Result, ThatDivergedSaysSoAndOthersDoNotMentionIt) {
+  EXPECT_FALSE(to_json(made()).contains("diverged"));
+  const Result diverged{.key = "k", .diverged = "step 3, task `items`: the loss is not finite"};
+  const Result back = result_from(nlohmann::json::parse(to_json(diverged).dump()), "file");
+  EXPECT_EQ(back.diverged, diverged.diverged);
+  EXPECT_FALSE(back.dev.has_value());
+}
+
 TEST(Result, RefusesWhatIsNone) {
   nlohmann::json cut = nlohmann::json::parse(to_json(made()).dump());
   cut["tasks"]["text"]["groups"] = {0};

@@ -107,6 +107,51 @@ TEST_F(Compared, ALearningRateIsChosenOnDevRowsFromTheSameGrid) {
   EXPECT_EQ(variant.seeds[1].learning_rate, "0.02");
 }
 
+TEST_F(Compared, ALearningRateThatDivergesIsTheWorstOfTheGrid) {
+  const config::CompareSpec grid =
+      spec("seeds: [1, 2]\nlearning_rates: [0.02, 1.0e+30]\nmethods: {moelora: {adapter.method: moelora}}\n");
+  const Comparison comparison = run_comparison(grid, {.quiet = true});
+  EXPECT_EQ(comparison.computed, 4);  // two trials, the chosen one's test rows, a second seed
+  const VariantResults& variant = comparison.variants.at(0);
+  ASSERT_EQ(variant.trials.size(), 2u);
+  EXPECT_TRUE(variant.trials[1].diverged);
+  EXPECT_EQ(variant.learning_rate, "0.02");
+  const Table table = make_table(comparison);
+  EXPECT_THAT(comparison_markdown(comparison, table), ::testing::HasSubstr("** | diverged |"));
+  EXPECT_TRUE(comparison_json(comparison, table)["variants"][0]["trials"][1]["dev"].is_null());
+  EXPECT_EQ(run_comparison(grid, {.quiet = true}).computed, 0) << "it isn't trained again";
+}
+
+TEST_F(Compared, AMethodThatDivergesEndsTheComparisonWhenAllOthersAreDone) {
+  const std::string methods =
+      "methods:\n  lora: {adapter.method: lora, train.learning_rate: 1.0e+30}\n  moelora: {adapter.method: moelora}\n";
+  for (const std::string grid : {"", "learning_rates: [1.0e+30, 1.0e+31]\n"}) {
+    const config::CompareSpec both =
+        spec("seeds: [1, 2]\n" + grid + (grid.empty() ? methods : "methods: {moelora: {adapter.method: moelora}}\n"));
+    std::vector<std::string> messages[2];
+    for (std::vector<std::string>& ones : messages) {
+      try {
+        run_comparison(both, {.quiet = true});
+        ADD_FAILURE() << "it has a table";
+      } catch (const ErrorList& list) {
+        EXPECT_EQ(list.exit_code(), static_cast<int>(ErrorKind::kNumeric));
+        for (const Error& error : list.errors()) ones.emplace_back(error.what());
+      }
+      if (&ones == messages) fs::remove_all(made_.directory.path() / "compare/runs");
+    }
+    EXPECT_EQ(messages[0], messages[1]);
+    EXPECT_FALSE(fs::exists(made_.directory.path() / "compare/runs")) << "nothing is trained again";
+    EXPECT_THAT(messages[0][0], ::testing::HasSubstr(grid.empty() ? "lora, seed 1" : "moelora, seed 1"));
+    EXPECT_THAT(messages[0][0], ::testing::HasSubstr("not finite"));
+    EXPECT_EQ(messages[0].size(), grid.empty() ? 2u : 1u);
+  }
+  const Comparison rest = run_comparison(spec("seeds: [1, 2]\n" + methods), {.quiet = true, .report_only = true});
+  EXPECT_EQ(rest.missing, 0);
+  ASSERT_EQ(rest.variants.size(), 1u);
+  EXPECT_EQ(rest.variants[0].seeds.size(), 2u);
+  EXPECT_THAT(comparison_markdown(rest, make_table(rest)), ::testing::HasSubstr("Diverged: lora, seed 2"));
+}
+
 TEST_F(Compared, AReportAloneHasTheSeedsThatAllMethodsWithResultsHave) {
   const std::string methods = "methods:\n  moelora: {adapter.method: moelora}\n  lora: {adapter.method: lora}\n";
   const RunnerOptions report_only{.quiet = true, .report_only = true};
