@@ -123,11 +123,12 @@ class Runner {
 
   const config::CompareSpec& spec() const { return comparison_.spec; }
 
-  /// The hashes of what all runs share; loads the base.
+  /// The hashes of what all runs share, which `shared` changes nothing of; loads the base.
   void look_around() {
     config::RunConfig config = config::load_config(spec().config);
     const train::BaseFiles files = train::read_base_files(config.model);
     const data::Dataset dataset = data::load_dataset(config.data, config.tasks);
+    config = config::load_config(spec().config, spec().shared);
     const int64_t tasks = config::task_groups(dataset.task_names(), config.tasks).count();
     config.train.weight_layout = train::choose_weight_layout(config, files.shape, tasks);
     at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));

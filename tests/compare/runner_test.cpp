@@ -272,6 +272,49 @@ TEST_F(Compared, SweepsMultiplyVariants) {
   EXPECT_EQ(all[5].sweep, all[1].sweep);
 }
 
+TEST_F(Compared, ARunsKeyDoesNotDependOnHowTheSpecSaysIt) {
+  const auto keys = [&](const std::string& text) {
+    const config::CompareSpec one = spec(text);
+    std::vector<std::string> all;
+    for (const Variant& variant : variants(one)) all.push_back(make_cell(one, variant, "", 1, {}).key);
+    return all;
+  };
+  const std::vector<std::string> plain =
+      keys("methods: {moelora: {adapter: {method: moelora, rank: 8, alpha: 16}, train.epochs: 3}}\n");
+  EXPECT_EQ(keys("shared: {train.epochs: 3}\nmethods: {moelora: {adapter.method: moelora}}\n"
+                 "sweep: {r = 8: {adapter: {rank: 8, alpha: 16}}}\n"),
+            plain);
+  EXPECT_EQ(keys("shared: {adapter.rank: 8, adapter.alpha: 16, train.epochs: 4}\n"
+                 "methods: {moelora: {adapter.method: moelora, train.epochs: 3}}\n"),
+            plain);
+  EXPECT_EQ(keys("shared: {train.epochs: 3}\nmethods: {moelora: {adapter: {method: moelora, alpha: 16}}}\n"
+                 "sweep: {adapter.rank: [8]}\n"),
+            plain);
+}
+
+TEST_F(Compared, EachPointOfASweepHasItsOwnReference) {
+  const Comparison comparison = run_comparison(
+      spec("seeds: [1, 2]\nshared: {train.max_steps: 2}\n"
+           "methods: {moelora: {adapter.method: moelora}, lora: {adapter.method: lora}}\n"
+           "sweep: {r = 4: {adapter.rank: 4, adapter.alpha: 8}, r = 2: {adapter.rank: 2, adapter.alpha: 4}}\n"),
+      {.quiet = true});
+  const std::vector<std::optional<Difference>> found = differences(comparison);
+  ASSERT_EQ(comparison.variants.size(), 4u);
+  for (const size_t point : {0, 1}) {
+    EXPECT_EQ(comparison.variants[point].seeds[0].steps, 2);
+    EXPECT_FALSE(found[point].has_value());
+    ASSERT_TRUE(found[2 + point].has_value());
+    double difference = 0;
+    for (size_t s = 0; s < 2; ++s) {
+      for (size_t t = 0; t < 2; ++t)
+        difference +=
+            comparison.variants[2 + point].seeds[s].tasks[t].score - comparison.variants[point].seeds[s].tasks[t].score;
+    }
+    EXPECT_NEAR(found[2 + point]->mean.estimate, difference / 4, 1e-12);
+  }
+  EXPECT_EQ(comparison.variants[3].variant.name, "lora, r = 2");
+}
+
 TEST(CompareSpec, NamesEveryMistake) {
   try {
     config::parse_compare_spec(
