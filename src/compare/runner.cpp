@@ -6,8 +6,6 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <cmath>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +15,8 @@
 
 #include "compare/code_hash.h"
 #include "compare/result_store.h"
+#include "compare/run_record.h"
+#include "compare/selection.h"
 #include "config/load.h"
 #include "config/method.h"
 #include "core/durable.h"
@@ -27,7 +27,6 @@
 #include "core/suggest.h"
 #include "core/threads.h"
 #include "eval/evaluator.h"
-#include "io/json_file.h"
 #include "text/assets.h"
 #include "train/config_identity.h"
 #include "train/finish.h"
@@ -38,56 +37,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Adds the seconds it lives to a number in a file, however it ends, so that a run that was cut keeps what it took.
-class Stopwatch {
- public:
-  explicit Stopwatch(fs::path file) : file_(std::move(file)) {
-    if (fs::exists(file_)) before_ = io::read_json_object(file_).value("seconds", 0.0);
-  }
-  ~Stopwatch() {
-    try {
-      write_file_atomically(file_, nlohmann::json{{"seconds", seconds()}}.dump() + "\n");
-    } catch (const std::exception& problem) {
-      log_warn(file_.string() + ": " + problem.what());
-    }
-  }
-  double seconds() const {
-    return before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  fs::path file_;
-  double before_ = 0;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
-/// To a picture's precision: a result is a small file.
-double rounded(double loss) {
-  return std::round(loss * 1e5) / 1e5;
-}
-
 /// The fewest digits that are read as this very number.
 std::string shortest(double number) {
   std::array<char, 32> text;
   return {text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr};
-}
-
-/// Loss curves out of a run's metrics.jsonl; of a run that is made of several there are none.
-void read_curves(const fs::path& run, Result& result) {
-  std::ifstream lines(run / "metrics.jsonl");
-  for (std::string line; std::getline(lines, line);) {
-    const nlohmann::json record = nlohmann::json::parse(line);
-    if (record.contains("train")) result.train_curve.push_back({record.at("step"), record["train"].at("loss")});
-    if (!record.contains("eval")) continue;
-    for (const auto& [task, values] : record["eval"].items()) {
-      const CurvePoint point{record.at("step"), values.at("loss")};
-      if (task == config::kBestOfMean) {
-        result.dev_curve.push_back(point);
-      } else {
-        result.task_dev_curves[task].push_back({point.step, rounded(point.loss)});
-      }
-    }
-  }
 }
 
 class Runner {
@@ -106,7 +59,7 @@ class Runner {
     check_all();
     if (options_.report_only) {
       pass();
-      keep_whole_seeds();
+      keep_what_is_whole();
       return std::move(comparison_);
     }
     while (!pass()) {
@@ -114,7 +67,7 @@ class Runner {
       throw_if_interrupted();
       std::this_thread::sleep_for(std::chrono::seconds(1));  // other processes compute all that is left
     }
-    throw_if_diverged();
+    throw_if_diverged(comparison_);
     return std::move(comparison_);
   }
 
@@ -186,39 +139,13 @@ class Runner {
     return missing_keys_.empty();
   }
 
-  void throw_if_diverged() const {
-    if (comparison_.diverged.empty()) return;
-    std::vector<Error> errors;
-    for (const Divergence& one : comparison_.diverged) {
-      errors.emplace_back(ErrorKind::kNumeric,
-                          ErrorDetails{.where = one.variant + ", seed " + std::to_string(one.seed),
-                                       .problem = "the run diverged, and its result says so; all others are done",
-                                       .found = one.problem + "; learning rate " + one.learning_rates,
-                                       .expected = "a learning rate with which every loss is finite",
-                                       .hint = "--report-only shows what the others have"});
-    }
-    throw ErrorList(std::move(errors));
-  }
-
-  /// What isn't known is counted, and left out: seeds that some variants don't have, and variants without any.
-  void keep_whole_seeds() {
-    std::vector<VariantResults>& all = comparison_.variants;
+  /// What isn't known is counted, and left out.
+  void keep_what_is_whole() {
     const int64_t wanted = std::ssize(wanted_keys_) + runs_of_unknown_rates_;
     comparison_.missing = std::ssize(missing_keys_) + runs_of_unknown_rates_;
     const int64_t found = wanted - comparison_.missing;
-    std::erase_if(all, [](const VariantResults& variant) { return variant.seeds.empty(); });
-    std::erase_if(comparison_.spec.seeds, [&](uint64_t seed) {
-      const auto has_it = [seed](const VariantResults& variant) {
-        return std::ranges::find(variant.seeds, seed, &Result::seed) != variant.seeds.end();
-      };
-      return !std::ranges::all_of(all, has_it);
-    });
-    for (VariantResults& variant : all) {
-      std::erase_if(variant.seeds, [&](const Result& result) {
-        return std::ranges::find(spec().seeds, result.seed) == spec().seeds.end();
-      });
-    }
-    if (!all.empty() && !spec().seeds.empty()) return;
+    keep_whole_seeds(comparison_);
+    if (!comparison_.variants.empty() && !spec().seeds.empty()) return;
     const std::vector<std::string> others = results_.list_codes(comparison_.surroundings.code);
     throw Error(ErrorKind::kData,
                 {.where = spec().results.string(),
@@ -237,33 +164,25 @@ class Runner {
       all.learning_rate = shortest(own.config.train.learning_rate);
       return true;
     }
-    std::optional<size_t> best;  // of the trials
+    bool higher_is_better = false;
     std::string problem;
     for (const std::string& rate : grid) {
       const Cell cell = make_cell(spec(), all.variant, rate, spec().seeds.front(), comparison_.surroundings);
       const std::optional<Result> result = result_of(cell, /*with_test=*/grid.size() == 1);
       if (!result) continue;
-      if (!result->dev && !result->diverged.empty()) {
-        if (problem.empty()) problem = result->diverged;
-        all.trials.push_back({.learning_rate = rate, .diverged = true});
-        continue;
-      }
-      if (!result->dev) {
+      const bool diverged = !result->dev && !result->diverged.empty();
+      if (!result->dev && !diverged) {
         throw Error(ErrorKind::kData,
                     {.where = "learning_rates", .problem = "they are chosen on dev rows, and there are none"});
       }
-      if (!best || (result->dev_is_score ? *result->dev > all.trials[*best].dev : *result->dev < all.trials[*best].dev))
-        best = all.trials.size();
-      all.trials.push_back({.learning_rate = rate, .dev = *result->dev});
+      higher_is_better = result->dev_is_score;
+      if (diverged && problem.empty()) problem = result->diverged;
+      all.trials.push_back({.learning_rate = rate, .dev = result->dev.value_or(0), .diverged = diverged});
     }
     if (all.trials.empty() || (all.trials.size() < grid.size() && !options_.report_only)) return false;
-    if (!best) {
-      comparison_.diverged.push_back({all.variant.name, spec().seeds.front(), list_names(grid), problem});
-      return false;
-    }
-    all.learning_rate = all.trials[*best].learning_rate;
-    all.at_edge = grid.size() > 1 && (all.learning_rate == grid.front() || all.learning_rate == grid.back());
-    return true;
+    if (take_best_rate(spec(), higher_is_better, all)) return true;
+    comparison_.diverged.push_back({all.variant.name, spec().seeds.front(), list_names(grid), problem});
+    return false;
   }
 
   /// What stands there already or is computed now; nothing where another process is at it.
