@@ -102,7 +102,9 @@ void add_compare(CLI::App& app, const GlobalFlags& flags) {
                    "have it")
       ->needs(report_only);
   verb->allow_extras();
-  verb->callback([verb, own, &flags] { run_compare(*own, config_overrides(*verb), flags); });
+  verb->callback([verb, own, &flags] {
+    run_compare(*own, config_overrides(*verb, "a key of the comparison like --shared.train.max_steps=8"), flags);
+  });
 }
 
 }  // namespace moelora::app

@@ -30,7 +30,7 @@ def check_quick_form(place, _):
     while len(results(place)) < len(METHODS) // 2 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, message = process.communicate(timeout=60)
+    _, message = process.communicate(timeout=180)
     require(process.returncode == INTERRUPTED, f"cut in the middle: exit code {process.returncode}: {message}")
     before = results(place)
     require(len(METHODS) // 2 <= len(before) < len(METHODS), f"{len(before)} results when it was cut")

@@ -292,6 +292,18 @@ TEST_F(Compared, ARunsKeyDoesNotDependOnHowTheSpecSaysIt) {
             plain);
 }
 
+TEST_F(Compared, WhatIsSharedIsNoOtherDataThanWhatAMethodChanges) {
+  run_comparison(spec("seeds: [1]\nshared: {tasks.colour.max_rows: 4, quantization: int8}\n"
+                      "methods: {moelora: {adapter.method: moelora}}\n"),
+                 {.quiet = true});
+  const Comparison again = run_comparison(
+      spec("seeds: [1]\n"
+           "methods: {moelora: {adapter.method: moelora, tasks.colour.max_rows: 4, quantization: int8}}\n"),
+      {.quiet = true});
+  EXPECT_EQ(again.computed, 0);
+  EXPECT_EQ(again.known, 1);
+}
+
 TEST_F(Compared, EachPointOfASweepHasItsOwnReference) {
   const Comparison comparison = run_comparison(
       spec("seeds: [1, 2]\nshared: {train.max_steps: 2}\n"
