@@ -11,7 +11,7 @@ CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& de
   return verb;
 }
 
-std::vector<std::string> config_overrides(const CLI::App& verb) {
+std::vector<std::string> config_overrides(const CLI::App& verb, const std::string& example) {
   std::vector<std::string> overrides;
   const std::vector<std::string> rest = verb.remaining();
   for (size_t i = 0; i < rest.size(); ++i) {
@@ -24,11 +24,10 @@ std::vector<std::string> config_overrides(const CLI::App& verb) {
     } else {
       std::vector<std::string> known;
       for (const CLI::Option* option : verb.get_options()) known.push_back(option->get_name());
-      throw Error(ErrorKind::kUsage,
-                  {.where = "command line",
-                   .problem = "unknown argument `" + rest[i] + "`",
-                   .expected = "a flag of `moelora " + verb.get_name() + "` or a configuration key like --train.seed=1",
-                   .hint = did_you_mean(rest[i], known)});
+      throw Error(ErrorKind::kUsage, {.where = "command line",
+                                      .problem = "unknown argument `" + rest[i] + "`",
+                                      .expected = "a flag of `moelora " + verb.get_name() + "` or " + example,
+                                      .hint = did_you_mean(rest[i], known)});
     }
   }
   return overrides;

@@ -34,7 +34,9 @@ void add_bench(CLI::App& app, const GlobalFlags& flags);
 CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& description, const std::string& example);
 
 /// What CLI11 left over as configuration overrides: `--train.learning_rate=1e-4` or `--train.learning_rate 1e-4` become
-/// "train.learning_rate=1e-4". Throws Error (kUsage) for anything that isn't one, with the nearest flag.
-std::vector<std::string> config_overrides(const CLI::App& verb);
+/// "train.learning_rate=1e-4". Throws Error (kUsage) for anything that isn't one, with the nearest flag; `example` is
+/// one of the verb's.
+std::vector<std::string> config_overrides(const CLI::App& verb,
+                                          const std::string& example = "a configuration key like --train.seed=1");
 
 }  // namespace moelora::app

@@ -11,17 +11,17 @@ std::vector<Variant> variants(const config::CompareSpec& spec) {
   for (const config::CompareMethod& method : spec.methods) {
     std::vector<Variant> made = {{.name = method.name,
                                   .method = method.name,
-                                  .overrides = method.overrides,
+                                  .overrides = spec.shared,
                                   .reference = method.name == spec.reference}};
+    made.front().overrides.insert(made.front().overrides.end(), method.overrides.begin(), method.overrides.end());
     for (const config::Sweep& sweep : spec.sweeps) {
       std::vector<Variant> wider;
       for (const Variant& variant : made) {
-        for (const std::string& value : sweep.values) {
+        for (const config::SweepPoint& point : sweep) {
           Variant one = variant;
-          const std::string choice = sweep.key + "=" + value;
-          one.name += ", " + choice;
-          one.sweep += (one.sweep.empty() ? "" : ", ") + choice;
-          one.overrides.push_back(choice);
+          one.name += ", " + point.name;
+          one.sweep += (one.sweep.empty() ? "" : ", ") + point.name;
+          one.overrides.insert(one.overrides.end(), point.overrides.begin(), point.overrides.end());
           wider.push_back(std::move(one));
         }
       }

@@ -12,11 +12,11 @@ namespace moelora::compare {
 
 /// A column of the table: a method with one choice of the swept values.
 struct Variant {
-  std::string name;    // "lora", "lora, adapter.rank=4"
+  std::string name;    // "lora", "lora, adapter.rank=4", "lora, r = 4"
   std::string method;  // of the spec
   std::vector<std::string> overrides;
   bool reference = false;  // the one that others with the same swept values are compared with
-  std::string sweep;       // "adapter.rank=4", empty without sweep
+  std::string sweep;       // "adapter.rank=4", "r = 4"; empty without sweep
 };
 std::vector<Variant> variants(const config::CompareSpec& spec);
 

@@ -14,6 +14,15 @@ namespace moelora::compare {
 struct Trial {
   std::string learning_rate;
   double dev = 0;
+  bool diverged = false;  // worse than any `dev`, of which there is none
+};
+
+/// A run that a variant's row can't be without, and whose loss wasn't finite.
+struct Divergence {
+  std::string variant;
+  uint64_t seed = 0;
+  std::string learning_rates;  // its own, or all of the grid
+  std::string problem;
 };
 
 /// A variant's runs, as the tables show them.
@@ -30,9 +39,10 @@ struct Comparison {
   uint64_t trial_seed = 0;  // of the learning rates' trials: the first, whatever seeds are shown
   Surroundings surroundings;
   std::vector<VariantResults> variants;
-  int64_t computed = 0;  // runs of this process
-  int64_t known = 0;     // results that stood there already
-  int64_t missing = 0;   // runs without a result, where only what is known is reported
+  std::vector<Divergence> diverged;  // of a report alone: a comparison ends with them as its error
+  int64_t computed = 0;              // runs of this process
+  int64_t known = 0;                 // results that stood there already
+  int64_t missing = 0;               // runs without a result, where only what is known is reported
 };
 
 }  // namespace moelora::compare

@@ -17,11 +17,11 @@ struct Frame {
 constexpr Frame kWide;
 constexpr Frame kSmall{.width = 300, .height = 190, .left = 46, .right = 8, .top = 8, .bottom = 36, .ticks = 3};
 
-/// Okabe and Ito's palette, told apart by colour-blind readers, and darker shades of it.
-std::string colour(size_t series) {
-  static const std::array<const char*, 10> palette = {"#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9",
-                                                      "#D55E00", "#8C8C00", "#444444", "#7A3E9D", "#A6761D"};
-  return palette[series % palette.size()];
+/// What a shape is drawn with: filled where its style is solid, else pale with a dashed edge.
+std::string fill_of(const Style& style) {
+  return style.dash.empty() ? "fill=\"" + style.colour + "\""
+                            : "fill=\"" + style.colour + "\" fill-opacity=\"0.3\" stroke=\"" + style.colour +
+                                  "\" stroke-dasharray=\"" + style.dash + "\"";
 }
 
 std::string number(double value, const char* format = "%.1f") {
@@ -62,6 +62,15 @@ std::string y_axis(const Axis& y, const Frame& frame) {
 
 }  // namespace
 
+Style style_of(size_t series) {
+  // Six of Okabe and Ito's colours and the six farthest from them and each other in Lab, the nearest of what is seen
+  // with and without red-green blindness counting (Machado et al. 2009), all to be seen on black and on white.
+  static const std::array<const char*, 12> palette = {"#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00",
+                                                      "#5533FF", "#99CC77", "#6677FF", "#BB2233", "#FFAABB", "#446666"};
+  static const std::array<const char*, 4> dashes = {"", "6 3", "2 2", "8 3 2 3"};
+  return {palette[series % palette.size()], dashes[series / palette.size() % dashes.size()]};
+}
+
 std::string line_plot(const std::vector<Series>& series, const std::string& x_name, const std::string& y_name,
                       PlotSize size) {
   const Frame& frame = size == PlotSize::kWide ? kWide : kSmall;
@@ -85,7 +94,9 @@ std::string line_plot(const std::vector<Series>& series, const std::string& x_na
   out += text_at((frame.left + frame.width) / 2, frame.height - 8, "middle", x_name + " · " + y_name);
   for (size_t s = 0; s < series.size(); ++s) {
     if (series[s].points.empty()) continue;
-    out += "<polyline fill=\"none\" stroke-width=\"1.8\" stroke=\"" + colour(s) + "\" points=\"";
+    const Style style = style_of(s);
+    out += "<polyline fill=\"none\" stroke-width=\"1.8\" stroke=\"" + style.colour + "\"" +
+           (style.dash.empty() ? "" : " stroke-dasharray=\"" + style.dash + "\"") + " points=\"";
     for (const auto& [at, value] : series[s].points) out += number(x.at(at)) + "," + number(y.at(value)) + " ";
     out += "\"><title>" + eval::html_escaped(series[s].name) + "</title></polyline>\n";
   }
@@ -107,7 +118,7 @@ std::string bar_plot(const std::vector<std::string>& groups, const std::vector<s
       const Bar& bar = bars[g][s];
       const double x = left + width * static_cast<double>(s), top = y.at(bar.value);
       out += "<rect x=\"" + number(x) + "\" y=\"" + number(top) + "\" width=\"" + number(width * 0.92) +
-             "\" height=\"" + number(y.from - top) + "\" fill=\"" + colour(s) + "\"><title>" +
+             "\" height=\"" + number(y.from - top) + "\" " + fill_of(style_of(s)) + "><title>" +
              eval::html_escaped(series[s] + ", " + groups[g] + ": ") + number(bar.value, "%.3f") + "</title></rect>\n";
       if (bar.deviation > 0) {
         out += line(x + width * 0.46, y.at(bar.value - bar.deviation), x + width * 0.46,
@@ -122,7 +133,8 @@ std::string bar_plot(const std::vector<std::string>& groups, const std::vector<s
 std::string legend(const std::vector<std::string>& series) {
   std::string out = "<p class=\"legend\">";
   for (size_t s = 0; s < series.size(); ++s) {
-    out += "<span><i style=\"background:" + colour(s) + "\"></i>" + eval::html_escaped(series[s]) + "</span> ";
+    out += "<span><svg width=\"22\" height=\"12\"><rect x=\"1\" y=\"1\" width=\"20\" height=\"10\" " +
+           fill_of(style_of(s)) + "/></svg>" + eval::html_escaped(series[s]) + "</span> ";
   }
   return out + "</p>\n";
 }

@@ -1,5 +1,5 @@
-// Pictures as inline SVG: lines and grouped bars. Colours follow the position of a series, the same in every picture of
-// a page.
+// Pictures as inline SVG: lines and grouped bars. A series' colour and dashes follow its position, the same in every
+// picture of a page.
 #pragma once
 
 #include <string>
@@ -7,6 +7,13 @@
 #include <vector>
 
 namespace moelora::compare {
+
+/// Another for each of the first 48 series: twelve colours, then the same with dashes.
+struct Style {
+  std::string colour;  // "#0072B2"
+  std::string dash;    // of a stroke, "6 3"; empty: solid
+};
+Style style_of(size_t series);
 
 struct Series {
   std::string name;
@@ -26,7 +33,7 @@ struct Bar {
 std::string bar_plot(const std::vector<std::string>& groups, const std::vector<std::string>& series,
                      const std::vector<std::vector<Bar>>& bars);
 
-/// The colours of a page's series, by name.
+/// The colours and dashes of a page's series, by name.
 std::string legend(const std::vector<std::string>& series);
 
 }  // namespace moelora::compare

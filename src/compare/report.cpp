@@ -1,5 +1,6 @@
 #include "compare/report.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "core/durable.h"
@@ -27,6 +28,20 @@ std::string difference_text(const BootstrapResult& difference) {
   char text[64];
   std::snprintf(text, sizeof text, "%+.3f [%+.3f, %+.3f]", difference.estimate, difference.low, difference.high);
   return text;
+}
+
+std::string trial_text(const VariantResults& results, const std::string& learning_rate) {
+  const auto trial = std::ranges::find(results.trials, learning_rate, &Trial::learning_rate);
+  if (trial == results.trials.end()) return "–";
+  if (trial->diverged) return "diverged";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4f", trial->dev);
+  return text;
+}
+
+std::string divergence_text(const Divergence& run) {
+  return run.variant + ", seed " + std::to_string(run.seed) + ", learning rate " + run.learning_rates + ": " +
+         run.problem;
 }
 
 Table make_table(const Comparison& comparison) {
@@ -68,6 +83,10 @@ nlohmann::ordered_json comparison_json(const Comparison& comparison, const Table
                                 {"data", comparison.surroundings.data},
                                 {"base", comparison.surroundings.base},
                                 {"variants", nlohmann::ordered_json::array()}};
+  for (const Divergence& run : comparison.diverged) {
+    out["diverged"].push_back(
+        {{"name", run.variant}, {"seed", run.seed}, {"learning_rates", run.learning_rates}, {"problem", run.problem}});
+  }
   for (const Table::Row& row : table.rows) {
     const VariantResults& results = *row.results;
     nlohmann::ordered_json one = {{"name", results.variant.name},
@@ -79,8 +98,11 @@ nlohmann::ordered_json comparison_json(const Comparison& comparison, const Table
                                   {"trials", nlohmann::ordered_json::array()},
                                   {"mean", spread_json(row.mean)},
                                   {"tasks", nlohmann::ordered_json::object()}};
-    for (const Trial& trial : results.trials)
-      one["trials"].push_back({{"learning_rate", trial.learning_rate}, {"dev", trial.dev}});
+    for (const Trial& trial : results.trials) {
+      one["trials"].push_back({{"learning_rate", trial.learning_rate},
+                               {"dev", trial.diverged ? nlohmann::ordered_json() : nlohmann::ordered_json(trial.dev)},
+                               {"diverged", trial.diverged}});
+    }
     for (size_t t = 0; t < table.tasks.size(); ++t) {
       one["tasks"][table.tasks[t]] = spread_json(row.tasks[t]);
       one["tasks"][table.tasks[t]]["metric"] = table.metrics[t];

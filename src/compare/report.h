@@ -39,5 +39,8 @@ std::string write_comparison(const Comparison& comparison, const std::filesystem
 /// "0.412 ± 0.013"; without deviation where there is one seed.
 std::string spread_text(const Spread& spread);
 std::string difference_text(const BootstrapResult& difference);  // "+0.013 [−0.002, +0.028]"
+/// Of the learning rates' grid: "0.5123", "diverged", or "–" where it wasn't tried.
+std::string trial_text(const VariantResults& results, const std::string& learning_rate);
+std::string divergence_text(const Divergence& run);
 
 }  // namespace moelora::compare

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -23,7 +24,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.86re
 th{font-weight:600;color:var(--soft);border-bottom:1px solid var(--line)}td:first-child,th:first-child{text-align:left}
 .wide{overflow-x:auto}.soft{color:var(--soft)}svg{max-width:100%;height:auto}
 .small{display:grid;grid-template-columns:repeat(auto-fill,minmax(18rem,1fr));gap:.8rem}figure{margin:0}
-.legend span{margin-right:1rem;white-space:nowrap}.legend i{display:inline-block;width:.8rem;height:.8rem;margin-right:.3rem;border-radius:2px}
+.legend span{margin-right:1rem;white-space:nowrap}.legend svg{vertical-align:-1px;margin-right:.3rem}.best{font-weight:600}
 </style></head><body>
 )";
 
@@ -53,17 +54,48 @@ std::string score_table(const Table& table) {
 
 std::string difference_table(const Table& table) {
   std::string out =
-      "<div class=\"wide\"><table><tr><th>method<th>mean over tasks<th>p<th>p (Holm)<th>parameters<th>learning "
-      "rate</tr>\n";
+      "<div class=\"wide\"><table><tr><th>method<th>mean over tasks<th>p<th>p (Holm)<th>trainable "
+      "parameters<th>learning "
+      "rate<th>training</tr>\n";
   for (const Table::Row& row : table.rows) {
     out += "<tr>" + cell(row.results->variant.name);
     out += row.difference
                ? cell(difference_text(row.difference->mean)) + cell(p_text(row.difference->mean.p)) +
                      cell(p_text(row.difference->p_holm))
                : cell(row.results->variant.reference ? "reference" : "other rows or seeds") + cell("") + cell("");
-    out += cell(std::to_string(row.results->seeds.front().parameters)) + cell(row.results->learning_rate) + "</tr>\n";
+    out += cell(std::to_string(row.results->seeds.front().parameters)) +
+           cell(row.results->learning_rate + (row.results->at_edge ? " (edge of the grid)" : "")) +
+           cell(std::to_string(std::llround(row.train_seconds)) + " s") + "</tr>\n";
   }
   return out + "</table></div>\n";
+}
+
+std::string grid_table(const Comparison& comparison, const Table& table) {
+  if (comparison.spec.learning_rates.empty()) return "";
+  std::string out =
+      "<h2>Learning rates</h2>\n<p class=\"soft\">The same grid for every method, with seed " +
+      std::to_string(comparison.trial_seed) + ", chosen on the dev rows (" +
+      (table.rows.front().results->seeds.front().dev_is_score ? "score: higher is better" : "loss: lower is better") +
+      ")</p>\n<div class=\"wide\"><table><tr><th>method";
+  for (const std::string& rate : comparison.spec.learning_rates) out += "<th>" + eval::html_escaped(rate);
+  out += "<th></tr>\n";
+  for (const Table::Row& row : table.rows) {
+    out += "<tr>" + cell(row.results->variant.name);
+    for (const std::string& rate : comparison.spec.learning_rates) {
+      out += (rate == row.results->learning_rate ? "<td class=\"best\">" : "<td>") +
+             eval::html_escaped(trial_text(*row.results, rate)) + "</td>";
+    }
+    out += cell(row.results->at_edge ? "edge of the grid" : "") + "</tr>\n";
+  }
+  return out + "</table></div>\n";
+}
+
+/// What isn't in the tables, and why.
+std::string gaps(const Comparison& comparison) {
+  std::string out;
+  for (const Divergence& run : comparison.diverged)
+    out += "<p>Diverged: " + eval::html_escaped(divergence_text(run)) + "</p>\n";
+  return out;
 }
 
 /// Mean over the seeds at each step that all of them have. `curve` takes a Result.
@@ -144,12 +176,12 @@ std::string comparison_html(const Comparison& comparison, const Table& table) {
          " seeds; mean ± standard deviation on the test rows" +
          (comparison.missing > 0 ? "; not finished: " + std::to_string(comparison.missing) + " runs have no result yet"
                                  : "") +
-         "</p>\n" + score_table(table) + "<h2>By task</h2>\n" + legend(names) + bars(table, names) + "<h2>Against " +
-         eval::html_escaped(comparison.spec.reference) +
+         "</p>\n" + gaps(comparison) + score_table(table) + "<h2>By task</h2>\n" + legend(names) + bars(table, names) +
+         "<h2>Against " + eval::html_escaped(comparison.spec.reference) +
          "</h2>\n<p class=\"soft\">Hierarchical bootstrap (seed, then group of rows), 95 % interval, Holm's "
          "correction</p>\n" +
          difference_table(table) + "<h2>Losses</h2>\n" + legend(names) + curves(table) + task_curves(table) +
-         gates(table) + "</body></html>\n";
+         gates(table) + grid_table(comparison, table) + "</body></html>\n";
 }
 
 }  // namespace moelora::compare

@@ -15,9 +15,12 @@ std::string formatted(const char* format, double value) {
 }
 
 std::string markdown_missing(const Comparison& comparison) {
-  if (comparison.missing == 0) return "";
-  return "Not finished: " + std::to_string(comparison.missing) +
-         " runs have no result yet. Shown are the methods that have results, on the seeds that all of them have.\n\n";
+  std::string out;
+  for (const Divergence& run : comparison.diverged) out += "Diverged: " + divergence_text(run) + ".\n\n";
+  if (comparison.missing > 0)
+    out += "Not finished: " + std::to_string(comparison.missing) + " runs have no result yet. ";
+  if (!out.empty()) out += "Shown are the methods that have results, on the seeds that all of them have.\n\n";
+  return out;
 }
 
 /// Variants are columns where there are few, and tasks rows: a table that fits a page.
@@ -69,8 +72,7 @@ std::string markdown_grid(const Comparison& comparison, const Table& table) {
   for (const Table::Row& row : table.rows) {
     out += "| " + row.results->variant.name + " |";
     for (const std::string& rate : comparison.spec.learning_rates) {
-      const auto trial = std::ranges::find(row.results->trials, rate, &Trial::learning_rate);
-      const std::string dev = trial == row.results->trials.end() ? "–" : formatted("%.4f", trial->dev);
+      const std::string dev = trial_text(*row.results, rate);
       out += rate == row.results->learning_rate ? " **" + dev + "** |" : " " + dev + " |";
     }
     out += "\n";

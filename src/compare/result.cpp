@@ -102,6 +102,7 @@ ordered_json to_json(const Result& result) {
                       {"dev_is_score", result.dev_is_score},
                       {"seconds", {{"train", result.train_seconds}, {"test", result.test_seconds}}},
                       {"curves", {{"train", curve_json(result.train_curve)}, {"dev", curve_json(result.dev_curve)}}}};
+  if (!result.diverged.empty()) out["diverged"] = result.diverged;
   out["curves"]["dev_of_tasks"] = ordered_json::object();
   for (const auto& [task, curve] : result.task_dev_curves) out["curves"]["dev_of_tasks"][task] = curve_json(curve);
   ordered_json gates = ordered_json::array();
@@ -121,6 +122,7 @@ Result result_from(const json& in, const std::string& where) {
                   .learning_rate = in.at("learning_rate"),
                   .seed = in.at("seed"),
                   .identity = in.at("identity"),
+                  .diverged = in.value("diverged", ""),
                   .parameters = in.at("parameters"),
                   .steps = in.at("steps"),
                   .best_step = in.at("best_step"),

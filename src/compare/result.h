@@ -35,6 +35,7 @@ struct Result {
   std::string learning_rate;
   uint64_t seed = 0;
   nlohmann::json identity;  // the hashes that the key is made of
+  std::string diverged;     // where, and what wasn't finite; empty where all was
 
   int64_t parameters = 0;  // trained
   int64_t steps = 0;

@@ -20,7 +20,7 @@ std::optional<Result> ResultStore::find(const Cell& cell, bool with_test) const 
   const fs::path file = file_of(cell.key);
   if (!fs::exists(file)) return std::nullopt;
   Result known = read(file);
-  if (with_test && known.tasks.empty()) return std::nullopt;
+  if (with_test && known.tasks.empty() && known.diverged.empty()) return std::nullopt;
   return known;
 }
 

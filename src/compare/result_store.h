@@ -18,8 +18,8 @@ class ResultStore {
  public:
   explicit ResultStore(std::filesystem::path dir) : dir_(std::move(dir)) {}
 
-  /// Nothing where the run has no result, or none with test rows where those are asked for. Throws Error (kModel) for a
-  /// file that isn't a result.
+  /// Nothing where the run has no result, or none with test rows where those are asked for; one that diverged has no
+  /// more to give. Throws Error (kModel) for a file that isn't a result.
   std::optional<Result> find(const Cell& cell, bool with_test) const;
   void keep(const Result& result) const;
 

@@ -6,8 +6,6 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <cmath>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +15,8 @@
 
 #include "compare/code_hash.h"
 #include "compare/result_store.h"
+#include "compare/run_record.h"
+#include "compare/selection.h"
 #include "config/load.h"
 #include "config/method.h"
 #include "core/durable.h"
@@ -27,7 +27,6 @@
 #include "core/suggest.h"
 #include "core/threads.h"
 #include "eval/evaluator.h"
-#include "io/json_file.h"
 #include "text/assets.h"
 #include "train/finish.h"
 #include "train/made_of_runs.h"
@@ -38,56 +37,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Adds the seconds it lives to a number in a file, however it ends, so that a run that was cut keeps what it took.
-class Stopwatch {
- public:
-  explicit Stopwatch(fs::path file) : file_(std::move(file)) {
-    if (fs::exists(file_)) before_ = io::read_json_object(file_).value("seconds", 0.0);
-  }
-  ~Stopwatch() {
-    try {
-      write_file_atomically(file_, nlohmann::json{{"seconds", seconds()}}.dump() + "\n");
-    } catch (const std::exception& problem) {
-      log_warn(file_.string() + ": " + problem.what());
-    }
-  }
-  double seconds() const {
-    return before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  fs::path file_;
-  double before_ = 0;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
-/// To a picture's precision: a result is a small file.
-double rounded(double loss) {
-  return std::round(loss * 1e5) / 1e5;
-}
-
 /// The fewest digits that are read as this very number.
 std::string shortest(double number) {
   std::array<char, 32> text;
   return {text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr};
-}
-
-/// Loss curves out of a run's metrics.jsonl; of a run that is made of several there are none.
-void read_curves(const fs::path& run, Result& result) {
-  std::ifstream lines(run / "metrics.jsonl");
-  for (std::string line; std::getline(lines, line);) {
-    const nlohmann::json record = nlohmann::json::parse(line);
-    if (record.contains("train")) result.train_curve.push_back({record.at("step"), record["train"].at("loss")});
-    if (!record.contains("eval")) continue;
-    for (const auto& [task, values] : record["eval"].items()) {
-      const CurvePoint point{record.at("step"), values.at("loss")};
-      if (task == config::kBestOfMean) {
-        result.dev_curve.push_back(point);
-      } else {
-        result.task_dev_curves[task].push_back({point.step, rounded(point.loss)});
-      }
-    }
-  }
 }
 
 class Runner {
@@ -106,7 +59,7 @@ class Runner {
     check_all();
     if (options_.report_only) {
       pass();
-      keep_whole_seeds();
+      keep_what_is_whole();
       return std::move(comparison_);
     }
     while (!pass()) {
@@ -114,6 +67,7 @@ class Runner {
       throw_if_interrupted();
       std::this_thread::sleep_for(std::chrono::seconds(1));  // other processes compute all that is left
     }
+    throw_if_diverged(comparison_);
     return std::move(comparison_);
   }
 
@@ -122,11 +76,12 @@ class Runner {
 
   const config::CompareSpec& spec() const { return comparison_.spec; }
 
-  /// The hashes of what all runs share; loads the base.
+  /// The hashes of what all runs share, which `shared` changes nothing of; loads the base.
   void look_around() {
     config::RunConfig config = config::load_config(spec().config);
     const train::BaseFiles files = train::read_base_files(config.model);
     const data::Dataset dataset = data::load_dataset(config.data, config.tasks);
+    config = config::load_config(spec().config, spec().shared);
     const int64_t tasks = config::task_groups(dataset.task_names(), config.tasks).count();
     config.train.weight_layout = train::choose_weight_layout(config, files.shape, tasks);
     at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
@@ -158,49 +113,39 @@ class Runner {
     computed_before_pass_ = comparison_.computed;
     comparison_.known = 0;
     comparison_.variants.clear();
-    const std::vector<Variant> wanted = variants(spec());
-    for (const Variant& variant : wanted) {
+    comparison_.diverged.clear();
+    wanted_keys_.clear();
+    missing_keys_.clear();
+    runs_of_unknown_rates_ = 0;
+    for (const Variant& variant : variants(spec())) {
       VariantResults chosen{.variant = variant};
-      if (choose_learning_rate(chosen)) comparison_.variants.push_back(std::move(chosen));
+      if (choose_learning_rate(chosen)) {
+        comparison_.variants.push_back(std::move(chosen));
+      } else if (chosen.trials.empty()) {
+        runs_of_unknown_rates_ += static_cast<int64_t>(spec().seeds.size()) - 1;  // the first is one of its trials
+      }
     }
-    bool complete = comparison_.variants.size() == wanted.size();
     for (const uint64_t seed : spec().seeds) {
       for (VariantResults& all : comparison_.variants) {
         const Cell cell = make_cell(spec(), all.variant, all.learning_rate, seed, comparison_.surroundings);
         std::optional<Result> result = result_of(cell, /*with_test=*/true);
-        complete &= result.has_value();
-        if (result) all.seeds.push_back(std::move(*result));
+        if (result && !result->diverged.empty()) {
+          comparison_.diverged.push_back({all.variant.name, seed, all.learning_rate, result->diverged});
+        } else if (result) {
+          all.seeds.push_back(std::move(*result));
+        }
       }
     }
-    return complete;
+    return missing_keys_.empty();
   }
 
-  /// What isn't known is counted, and left out: seeds that some variants don't have, and variants without any.
-  void keep_whole_seeds() {
-    std::vector<VariantResults>& all = comparison_.variants;
-    const size_t grid =
-        spec().learning_rates.size();  // tried with the first seed, which the best of them needn't run again
-    const size_t runs = spec().seeds.size() + (grid > 0 ? grid - 1 : 0);
-    int64_t found = 0, wanted = static_cast<int64_t>(variants(spec()).size() * runs);
-    for (const VariantResults& variant : all) {
-      const bool first_done = !variant.seeds.empty() && variant.seeds.front().seed == comparison_.trial_seed;
-      const size_t tried_only = variant.trials.size() - (first_done && !variant.trials.empty() ? 1 : 0);
-      found += static_cast<int64_t>(variant.seeds.size() + std::min(tried_only, grid > 0 ? grid - 1 : 0));
-    }
-    comparison_.missing = wanted - found;
-    std::erase_if(all, [](const VariantResults& variant) { return variant.seeds.empty(); });
-    std::erase_if(comparison_.spec.seeds, [&](uint64_t seed) {
-      const auto has_it = [seed](const VariantResults& variant) {
-        return std::ranges::find(variant.seeds, seed, &Result::seed) != variant.seeds.end();
-      };
-      return !std::ranges::all_of(all, has_it);
-    });
-    for (VariantResults& variant : all) {
-      std::erase_if(variant.seeds, [&](const Result& result) {
-        return std::ranges::find(spec().seeds, result.seed) == spec().seeds.end();
-      });
-    }
-    if (!all.empty() && !spec().seeds.empty()) return;
+  /// What isn't known is counted, and left out.
+  void keep_what_is_whole() {
+    const int64_t wanted = std::ssize(wanted_keys_) + runs_of_unknown_rates_;
+    comparison_.missing = std::ssize(missing_keys_) + runs_of_unknown_rates_;
+    const int64_t found = wanted - comparison_.missing;
+    keep_whole_seeds(comparison_);
+    if (!comparison_.variants.empty() && !spec().seeds.empty()) return;
     const std::vector<std::string> others = results_.list_codes(comparison_.surroundings.code);
     throw Error(ErrorKind::kData,
                 {.where = spec().results.string(),
@@ -211,7 +156,7 @@ class Runner {
                                         : "other versions' results are shown with --code: " + list_names(others)});
   }
 
-  /// False where a trial isn't done: another process is at it.
+  /// False where a trial isn't done, as another process is at it, and where every rate diverged.
   bool choose_learning_rate(VariantResults& all) {
     const std::vector<std::string>& grid = spec().learning_rates;
     if (grid.empty()) {
@@ -219,27 +164,36 @@ class Runner {
       all.learning_rate = shortest(own.config.train.learning_rate);
       return true;
     }
-    size_t best = 0;  // of the trials
+    bool higher_is_better = false;
+    std::string problem;
     for (const std::string& rate : grid) {
       const Cell cell = make_cell(spec(), all.variant, rate, spec().seeds.front(), comparison_.surroundings);
       const std::optional<Result> result = result_of(cell, /*with_test=*/grid.size() == 1);
       if (!result) continue;
-      if (!result->dev) {
+      const bool diverged = !result->dev && !result->diverged.empty();
+      if (!result->dev && !diverged) {
         throw Error(ErrorKind::kData,
                     {.where = "learning_rates", .problem = "they are chosen on dev rows, and there are none"});
       }
-      all.trials.push_back({rate, *result->dev});
-      const double best_dev = all.trials[best].dev;
-      if (result->dev_is_score ? *result->dev > best_dev : *result->dev < best_dev) best = all.trials.size() - 1;
+      higher_is_better = result->dev_is_score;
+      if (diverged && problem.empty()) problem = result->diverged;
+      all.trials.push_back({.learning_rate = rate, .dev = result->dev.value_or(0), .diverged = diverged});
     }
     if (all.trials.empty() || (all.trials.size() < grid.size() && !options_.report_only)) return false;
-    all.learning_rate = all.trials[best].learning_rate;
-    all.at_edge = grid.size() > 1 && (all.learning_rate == grid.front() || all.learning_rate == grid.back());
-    return true;
+    if (take_best_rate(spec(), higher_is_better, all)) return true;
+    comparison_.diverged.push_back({all.variant.name, spec().seeds.front(), list_names(grid), problem});
+    return false;
   }
 
   /// What stands there already or is computed now; nothing where another process is at it.
   std::optional<Result> result_of(const Cell& cell, bool with_test) {
+    std::optional<Result> result = find_or_compute(cell, with_test);
+    wanted_keys_.insert(cell.key);
+    if (!result) missing_keys_.insert(cell.key);
+    return result;
+  }
+
+  std::optional<Result> find_or_compute(const Cell& cell, bool with_test) {
     std::optional<Result> result = results_.find(cell, with_test);
     if (!result && options_.report_only) return std::nullopt;
     if (!result) {
@@ -282,16 +236,28 @@ class Runner {
   }
 
   Result compute(const Cell& cell, bool with_test) {
-    if (!options_.quiet) {
-      log_info(cell.variant.name + ", seed " + std::to_string(cell.seed) +
-               (cell.learning_rate.empty() ? "" : ", learning rate " + cell.learning_rate));
-    }
-    const fs::path dir = cell.config.output;
     Result result{.key = cell.key,
                   .variant = cell.variant.name,
                   .learning_rate = cell.learning_rate,
                   .seed = cell.seed,
                   .identity = cell.identity};
+    try {
+      train_and_test(cell, with_test, result);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kNumeric) throw;
+      result.diverged = error.details().where + ": " + error.details().problem;
+      log_warn(cell.variant.name + ", seed " + std::to_string(cell.seed) + ": diverged: " + result.diverged);
+    }
+    return result;
+  }
+
+  /// Fills `result`. The base that a run diverged over isn't kept: what the run left of it isn't known.
+  void train_and_test(const Cell& cell, bool with_test, Result& result) {
+    if (!options_.quiet) {
+      log_info(cell.variant.name + ", seed " + std::to_string(cell.seed) +
+               (cell.learning_rate.empty() ? "" : ", learning rate " + cell.learning_rate));
+    }
+    const fs::path dir = cell.config.output;
     share_task_runs(cell);
     fs::create_directories(dir);
     train::RunSetup setup = train::prepare_data(cell.config);
@@ -316,7 +282,6 @@ class Runner {
     }
     if (with_test) test(setup, result);
     if (!config::trains_base(cell.config.adapter.method)) base_ = {setup.model.take_base(), setup.identity.base};
-    return result;
   }
 
   /// The loaded base; another where training changes it, and one loaded anew where the run wants it in another form.
@@ -360,6 +325,8 @@ class Runner {
   const ResultStore results_;
   Comparison comparison_;
   std::set<std::string> computed_keys_;
+  std::set<std::string> wanted_keys_, missing_keys_;  // of this pass
+  int64_t runs_of_unknown_rates_ = 0;                 // whose keys can't be known yet
   int64_t computed_before_pass_ = 0;
   train::LoadedBase base_;
   Form base_form_;

@@ -22,7 +22,9 @@ struct RunnerOptions {
   train::DevScores dev_scores;  // where eval.generate asks for them
 };
 
-/// Throws what load_config, train and evaluate throw; Error (kInterrupted) after a checkpoint: run it again to go on;
+/// Throws what load_config, train and evaluate throw, but for Error (kNumeric): a run that diverges is a result that
+/// says so. As one learning rate of a grid it only isn't chosen; else ErrorList (kNumeric) names it once all other runs
+/// have a result. Error (kInterrupted) after a checkpoint: run it again to go on;
 /// Error (kData) where only a report is asked for and there is nothing to report; Error (kUsage) where no result, or
 /// those of several codes, are of `code`.
 Comparison run_comparison(const config::CompareSpec& spec, const RunnerOptions& options);

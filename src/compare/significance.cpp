@@ -12,23 +12,21 @@ namespace {
 constexpr uint64_t kSeed = 20240101;  // the same resamples whenever a report is made
 constexpr uint32_t kSeedStratum = 0;
 
-bool same_rows(const VariantResults& a, const VariantResults& b) {
-  if (a.seeds.size() != b.seeds.size()) return false;
-  for (size_t s = 0; s < a.seeds.size(); ++s) {
-    const Result &one = a.seeds[s], &other = b.seeds[s];
-    if (one.seed != other.seed || one.tasks.size() != other.tasks.size()) return false;
-    for (size_t t = 0; t < one.tasks.size(); ++t) {
-      if (one.tasks[t].task != other.tasks[t].task || one.tasks[t].metric != other.tasks[t].metric ||
-          one.tasks[t].groups != other.tasks[t].groups) {
-        return false;
-      }
-    }
-  }
-  return true;
+bool same_rows(const Result& one, const Result& other) {
+  return std::ranges::equal(one.tasks, other.tasks, [](const TaskResult& a, const TaskResult& b) {
+    return a.task == b.task && a.metric == b.metric && a.groups == b.groups;
+  });
 }
 
-int64_t group_count(const TaskResult& task) {
-  return task.groups.empty() ? 0 : *std::ranges::max_element(task.groups) + 1;
+/// The same seeds, and the same rows with all of them.
+bool can_be_paired(const VariantResults& a, const VariantResults& b) {
+  if (!std::ranges::equal(a.seeds, b.seeds, {}, &Result::seed, &Result::seed)) return false;
+  const auto as_the_first = [&](const Result& one) { return same_rows(one, a.seeds.front()); };
+  return std::ranges::all_of(a.seeds, as_the_first) && std::ranges::all_of(b.seeds, as_the_first);
+}
+
+int64_t group_count(const std::vector<int64_t>& group_of) {
+  return group_of.empty() ? 0 : *std::ranges::max_element(group_of) + 1;
 }
 
 }  // namespace
@@ -47,22 +45,22 @@ Difference bootstrap_difference(const std::vector<Result>& variant, const std::v
   std::vector<double> mean(resamples, 0.0);
   std::vector<int64_t> counts;
   for (int64_t i = 0; i < resamples; ++i) {
-    const std::vector<int64_t> drawn = draw_with_replacement(seeds, seed, static_cast<uint64_t>(i), kSeedStratum);
-    uint32_t stratum = kSeedStratum;
-    for (int64_t s = 0; s < seeds; ++s) {
-      for (int64_t again = 0; again < drawn[s]; ++again) {  // each time its rows are drawn anew
-        for (size_t t = 0; t < tasks; ++t) {
-          const TaskResult &own = variant[s].tasks[t], &other = reference[s].tasks[t];
-          const std::vector<int64_t> groups =
-              draw_with_replacement(group_count(own), seed, static_cast<uint64_t>(i), ++stratum);
-          counts.resize(own.rows.size());
-          for (size_t row = 0; row < counts.size(); ++row) counts[row] = groups[own.groups[row]];
-          const double difference =
-              eval::rescore(own.metric, own.rows, counts) - eval::rescore(own.metric, other.rows, counts);
-          by_task[t][i] += difference / static_cast<double>(seeds);
-          mean[i] += difference / static_cast<double>(seeds * static_cast<int64_t>(tasks));
-        }
+    const uint64_t resample = static_cast<uint64_t>(i);
+    const std::vector<int64_t> drawn = draw_with_replacement(seeds, seed, resample, kSeedStratum);
+    for (size_t t = 0; t < tasks; ++t) {
+      const std::vector<int64_t>& group_of = variant.front().tasks[t].groups;
+      const uint32_t stratum = kSeedStratum + 1 + static_cast<uint32_t>(t);
+      const std::vector<int64_t> groups = draw_with_replacement(group_count(group_of), seed, resample, stratum);
+      counts.resize(group_of.size());
+      for (size_t row = 0; row < counts.size(); ++row) counts[row] = groups[group_of[row]];
+      for (int64_t s = 0; s < seeds; ++s) {
+        if (drawn[s] == 0) continue;
+        const TaskResult &own = variant[s].tasks[t], &other = reference[s].tasks[t];
+        const double difference =
+            eval::rescore(own.metric, own.rows, counts) - eval::rescore(own.metric, other.rows, counts);
+        by_task[t][i] += static_cast<double>(drawn[s]) * difference / static_cast<double>(seeds);
       }
+      mean[i] += by_task[t][i] / static_cast<double>(tasks);
     }
   }
   Difference found;
@@ -84,7 +82,7 @@ std::vector<std::optional<Difference>> differences(const Comparison& comparison)
     const auto reference = std::ranges::find_if(comparison.variants, [&](const VariantResults& other) {
       return other.variant.reference && other.variant.sweep == one.variant.sweep;
     });
-    if (one.variant.reference || reference == comparison.variants.end() || !same_rows(one, *reference)) continue;
+    if (one.variant.reference || reference == comparison.variants.end() || !can_be_paired(one, *reference)) continue;
     all[i] = bootstrap_difference(one.seeds, reference->seeds, comparison.spec.resamples, kSeed);
     families[one.variant.sweep].push_back(i);
   }

@@ -1,9 +1,11 @@
 // Whether a variant differs from the reference by more than the seeds and the choice of test rows would make it.
 //
-// Hierarchical bootstrap, paired: in each resample the seeds are drawn with replacement, and for each drawn seed and
-// each task the groups of test rows (data.group; rows without one are each their own); both methods are scored anew on
-// those rows. The endpoint is the mean over tasks of the difference, averaged over the drawn seeds. Holm's correction
-// is over all variants compared with the same reference.
+// Hierarchical bootstrap, paired: in each resample the seeds are drawn with replacement, then, once for each task, the
+// groups of test rows (data.group; rows without one are each their own); both methods are scored anew on those rows
+// with every drawn seed. Seeds and rows are crossed, not nested: every seed is tested on the same rows, so which rows
+// those are is an error that all seeds share, and rows drawn for each seed by itself would average it away. The
+// endpoint is the mean over tasks of the difference, averaged over the drawn seeds. Holm's correction is over all
+// variants compared with the same reference.
 #pragma once
 
 #include <optional>
@@ -26,7 +28,7 @@ struct Difference {
 /// differ from the reference's.
 std::vector<std::optional<Difference>> differences(const Comparison& comparison);
 
-/// Of one pair with the same seeds, tasks and rows. `seed` decides the resamples.
+/// Of one pair with the same seeds, tasks, and rows with each seed. `seed` decides the resamples.
 Difference bootstrap_difference(const std::vector<Result>& variant, const std::vector<Result>& reference,
                                 int64_t resamples, uint64_t seed);
 

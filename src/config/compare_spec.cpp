@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 
+#include "config/changes.h"
 #include "config/yaml_tree.h"
 #include "core/error.h"
 #include "core/suggest.h"
@@ -13,10 +15,10 @@
 namespace moelora::config {
 namespace {
 
-const std::vector<std::string> kKeys = {"config", "output",         "results", "methods",   "reference",
+const std::vector<std::string> kKeys = {"config", "output",         "results", "shared",    "methods",  "reference",
                                         "seeds",  "learning_rates", "sweep",   "test_rows", "resamples"};
-/// What must be one for all methods, or is the comparison's own to set.
-const std::vector<std::string> kShared = {"model", "data", "output", "template", "train.seed", "random_init"};
+const std::string kShared = "shared.";
+const std::string kRate = "train.learning_rate";
 
 class SpecReader {
  public:
@@ -24,11 +26,19 @@ class SpecReader {
     spec_.output = std::filesystem::path("runs") / file.stem();
   }
 
-  CompareSpec read(const YamlNode& root) {
+  CompareSpec read(const YamlNode& root, const std::vector<std::string>& overrides) {
     if (!root.is_map()) {
       add(root, "a comparison is a mapping of keys", "", list_names(kKeys));
     } else {
-      for (const auto& [key, value] : root.pairs) read_key(key, value);
+      for (const auto& [key, value] : root.pairs) {
+        if (!seen_.insert(key.scalar).second) {
+          add(key, "`" + key.scalar + "` stands there twice", "", "each key once");
+        } else if (std::ranges::find(overrides, key.scalar, key_of) == overrides.end()) {
+          read_key(key, value);
+        }
+      }
+      for (const std::string& text : overrides) read_override(text);
+      override_.clear();
       check();
     }
     if (!errors_.empty()) throw ErrorList(std::move(errors_));
@@ -37,15 +47,47 @@ class SpecReader {
 
  private:
   void add(const YamlNode& at, std::string problem, std::string found, std::string expected, std::string hint = "") {
-    errors_.emplace_back(ErrorKind::kConfig,
-                         ErrorDetails{file_.string() + ":" + std::to_string(at.line) + ":" + std::to_string(at.column),
-                                      std::move(problem), std::move(found), std::move(expected), std::move(hint)});
+    add(place(at), std::move(problem), std::move(found), std::move(expected), std::move(hint));
+  }
+  void add(std::string where, std::string problem, std::string found, std::string expected, std::string hint) {
+    errors_.emplace_back(ErrorKind::kConfig, ErrorDetails{std::move(where), std::move(problem), std::move(found),
+                                                          std::move(expected), std::move(hint)});
+  }
+  std::string place(const YamlNode& at) const {
+    if (!override_.empty()) return override_;
+    return file_.string() + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
+  }
+
+  /// "seeds=[1, 2]", which stands for the file's, and "shared.train.epochs=1", which is added to what the file shares.
+  void read_override(const std::string& text) {
+    const std::string name = key_of(text);
+    override_ = "--" + name;
+    const std::string value = text.substr(std::min(name.size() + 1, text.size()));
+    YamlNode node{.kind = YamlNode::Kind::kScalar, .scalar = value, .quoted = value.empty()};
+    if (value.starts_with('[') || value.starts_with('{')) {
+      try {
+        node = parse_yaml(value, override_);
+      } catch (const Error& error) {
+        errors_.push_back(error);
+        return;
+      }
+    }
+    if (name.starts_with(kShared)) {
+      YamlNode mapping{.kind = YamlNode::Kind::kMap};
+      mapping.pairs.push_back({{.kind = YamlNode::Kind::kScalar, .scalar = name.substr(kShared.size())}, node});
+      for (std::string& change : changes(mapping)) spec_.shared.push_back(std::move(change));
+    } else if (name.find('.') != std::string::npos) {
+      add(node, "a comparison has no such key", "", "one of " + list_names(kKeys),
+          "`" + kShared + name + "` is that of all methods");
+    } else {
+      seen_.insert(name);
+      read_key({.kind = YamlNode::Kind::kScalar, .scalar = name}, node);
+    }
   }
 
   void read_key(const YamlNode& key, const YamlNode& value) {
     const std::string& name = key.scalar;
-    if (!seen_.insert(name).second) return add(key, "`" + name + "` stands there twice", "", "each key once");
-    const std::filesystem::path folder = file_.parent_path();
+    const std::filesystem::path folder = override_.empty() ? file_.parent_path() : std::filesystem::path();
     if (name == "config") {
       spec_.config = folder / text(value, name);
     } else if (name == "output") {
@@ -54,6 +96,8 @@ class SpecReader {
       spec_.results = folder / text(value, name);
     } else if (name == "reference") {
       spec_.reference = text(value, name);
+    } else if (name == "shared") {
+      read_shared(value);
     } else if (name == "methods") {
       read_methods(value);
     } else if (name == "seeds") {
@@ -81,6 +125,8 @@ class SpecReader {
     std::vector<std::string> all;
     if (value.is_list() && !value.items.empty()) {
       for (const YamlNode& item : value.items) all.push_back(text(item, key));
+    } else if (!override_.empty() && value.is_scalar()) {
+      all.push_back(text(value, key));
     } else {
       add(value, "`" + key + "` needs a list", "", "[a, b]");
     }
@@ -100,24 +146,16 @@ class SpecReader {
     return number;
   }
 
-  /// {adapter: {method: lora}} and {adapter.method: lora} -> "adapter.method=lora".
-  void flatten(const YamlNode& value, const std::string& key, std::vector<std::string>* overrides) {
-    if (value.is_map()) {
-      for (const auto& [name, inner] : value.pairs)
-        flatten(inner, key.empty() ? name.scalar : key + "." + name.scalar, overrides);
-      return;
-    }
-    const auto shared =
-        std::ranges::find_if(kShared, [&](const std::string& one) { return key == one || key.starts_with(one + "."); });
-    if (shared != kShared.end())
-      return add(value, "`" + key + "` must be the same for all methods", "", "a key of adapter, train, eval or tasks");
-    std::string text = value.scalar;
-    if (value.is_list()) {
-      text = "[";
-      for (const YamlNode& item : value.items) text += (text.size() > 1 ? ", " : "") + item.scalar;
-      text += "]";
-    }
-    overrides->push_back(key + "=" + text);
+  std::vector<std::string> changes(const YamlNode& mapping) {
+    return read_changes(mapping, [this](const YamlNode& at, ErrorDetails details) {
+      add(at, std::move(details.problem), std::move(details.found), std::move(details.expected),
+          std::move(details.hint));
+    });
+  }
+
+  void read_shared(const YamlNode& value) {
+    if (!value.is_map()) return add(value, "`shared` needs a mapping", "", "{train.epochs: 1}");
+    spec_.shared = changes(value);
   }
 
   void read_methods(const YamlNode& value) {
@@ -129,20 +167,82 @@ class SpecReader {
       }
       CompareMethod& method = spec_.methods.emplace_back();
       method.name = name.scalar;
+      method_places_.push_back(place(name));
       if (!overrides.is_map()) {
         add(overrides, "the method `" + name.scalar + "` needs a mapping", "", "the keys it changes");
       } else {
-        flatten(overrides, "", &method.overrides);
+        method.overrides = changes(overrides);
       }
     }
   }
 
   void read_sweeps(const YamlNode& value) {
-    if (!value.is_map()) return add(value, "`sweep` needs a mapping", "", "{adapter.rank: [4, 8]}");
+    if (!value.is_map())
+      return add(value, "`sweep` needs a mapping", "",
+                 "{adapter.rank: [8, 16]}, or points with names: {small: {adapter.rank: 8, adapter.alpha: 16}}");
+    Sweep points;
     for (const auto& [key, values] : value.pairs) {
-      std::vector<std::string> checked;
-      flatten(YamlNode{.kind = YamlNode::Kind::kScalar, .line = key.line, .column = key.column}, key.scalar, &checked);
-      spec_.sweeps.push_back({key.scalar, texts(values, key.scalar)});
+      if (values.is_map()) {
+        read_point(key, values, &points);
+      } else if (values.is_list()) {
+        read_values(key, values);
+      } else {
+        add(values, "`" + key.scalar + "` needs a list of values, or, as the name of a point, a mapping", values.scalar,
+            "[a, b] or {adapter.rank: 8, adapter.alpha: 16}");
+      }
+    }
+    if (points.empty()) return;
+    spec_.sweeps.insert(spec_.sweeps.begin(), std::move(points));
+    sweep_places_.insert(sweep_places_.begin(), place(value));
+  }
+
+  void read_point(const YamlNode& name, const YamlNode& mapping, Sweep* points) {
+    if (is_config_key(name.scalar) || name.scalar.empty())
+      return add(name, "`" + name.scalar + "` is a key of the configuration, and stands for no point", "",
+                 name.scalar + ".<key>: [a, b], or a name of its own for the point");
+    if (std::ranges::find(*points, name.scalar, &SweepPoint::name) != points->end())
+      return add(name, "the point `" + name.scalar + "` stands there twice", "", "each once");
+    points->push_back({name.scalar, changes(mapping)});
+  }
+
+  void read_values(const YamlNode& key, const YamlNode& values) {
+    Sweep sweep;
+    for (const std::string& value : texts(values, key.scalar)) {
+      YamlNode mapping{.kind = YamlNode::Kind::kMap};
+      mapping.pairs.push_back(
+          {key, {.kind = YamlNode::Kind::kScalar, .line = values.line, .column = values.column, .scalar = value}});
+      const std::vector<std::string> change = changes(mapping);
+      if (change.empty()) return;  // one error is enough
+      sweep.push_back({change.front(), change});
+    }
+    if (sweep.empty()) return;
+    spec_.sweeps.push_back(std::move(sweep));
+    sweep_places_.push_back(place(key));
+  }
+
+  /// A key that two of grid, sweep and a method decide would be silently that of the last.
+  void check_deciders() {
+    std::map<std::string, std::string> deciders;
+    if (!spec_.learning_rates.empty()) deciders[kRate] = "`learning_rates`";
+    for (size_t i = 0; i < spec_.sweeps.size(); ++i) {
+      std::set<std::string> keys;
+      for (const SweepPoint& point : spec_.sweeps[i]) {
+        for (const std::string& change : point.overrides) keys.insert(key_of(change));
+      }
+      for (const std::string& key : keys) {
+        const auto [decider, is_first] = deciders.emplace(key, "`sweep`");
+        if (!is_first)
+          add(sweep_places_[i], "`sweep` decides `" + key + "`, as does " + decider->second, "", "one of them", "");
+      }
+    }
+    for (size_t m = 0; m < spec_.methods.size(); ++m) {
+      for (const std::string& change : spec_.methods[m].overrides) {
+        const auto decider = deciders.find(key_of(change));
+        if (decider == deciders.end()) continue;
+        add(method_places_[m],
+            "the method `" + spec_.methods[m].name + "` decides `" + decider->first + "`, as does " + decider->second,
+            "", "one of them", "`shared` holds what a sweep or a grid may decide anew");
+      }
     }
   }
 
@@ -159,28 +259,32 @@ class SpecReader {
       add(nowhere, "the reference `" + spec_.reference + "` is none of the methods", "", "one of " + list_names(names),
           did_you_mean(spec_.reference, names));
     }
+    check_deciders();
     if (spec_.resamples < 100)
       add(nowhere, "`resamples` is too small for a p-value", std::to_string(spec_.resamples), "100 or more");
   }
 
   std::filesystem::path file_;
+  std::string override_;  // "--key" while an override is read
   CompareSpec spec_;
+  std::vector<std::string> method_places_, sweep_places_;
   std::set<std::string> seen_;
   std::vector<Error> errors_;
 };
 
 }  // namespace
 
-CompareSpec parse_compare_spec(std::string_view yaml_text, const std::filesystem::path& file_name) {
-  return SpecReader(file_name).read(parse_yaml(yaml_text, file_name.string()));
+CompareSpec parse_compare_spec(std::string_view yaml_text, const std::filesystem::path& file_name,
+                               const std::vector<std::string>& overrides) {
+  return SpecReader(file_name).read(parse_yaml(yaml_text, file_name.string()), overrides);
 }
 
-CompareSpec load_compare_spec(const std::filesystem::path& path) {
+CompareSpec load_compare_spec(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
   std::ifstream file(path);
   std::stringstream text;
   text << file.rdbuf();
   if (!file) throw Error(ErrorKind::kConfig, {.where = path.string(), .problem = "can't read the comparison"});
-  return parse_compare_spec(text.str(), path);
+  return parse_compare_spec(text.str(), path, overrides);
 }
 
 }  // namespace moelora::config

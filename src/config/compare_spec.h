@@ -18,16 +18,20 @@ struct CompareMethod {
   std::vector<std::string> overrides;  // "adapter.method=lora"
 };
 
-/// One key in several values, for every method.
-struct Sweep {
-  std::string key;  // "adapter.rank"
-  std::vector<std::string> values;
+/// One choice of a sweep.
+struct SweepPoint {
+  std::string name;                    // "adapter.rank=4", or its own: "r = 4"
+  std::vector<std::string> overrides;  // "adapter.rank=4"
 };
+
+/// A dimension of the sweep: one key in several values, or all points with names. Every method runs with each.
+using Sweep = std::vector<SweepPoint>;
 
 struct CompareSpec {
   std::filesystem::path config;        // of all runs; relative to the spec's file
   std::filesystem::path output;        // runs; relative to the working directory
   std::filesystem::path results;       // one small file a finished run; relative to the spec's file
+  std::vector<std::string> shared;     // what every method changes of `config`, before its own overrides
   std::vector<CompareMethod> methods;  // in the order of the tables
   std::string reference;               // the method that the others are compared with
   std::vector<uint64_t> seeds;
@@ -37,8 +41,11 @@ struct CompareSpec {
   int64_t resamples = 2000;  // of the bootstrap
 };
 
-/// Throws ErrorList (kConfig) with every mistake of the spec, and load_config's for each run that it describes.
-CompareSpec load_compare_spec(const std::filesystem::path& path);
-CompareSpec parse_compare_spec(std::string_view yaml_text, const std::filesystem::path& file_name);
+/// `overrides` are "seeds=[1, 2]", of a whole key of the file, and "shared.train.epochs=1"; paths in them are relative
+/// to the working directory. Throws ErrorList (kConfig) with every mistake of the spec; what only a whole configuration
+/// shows, load_config finds.
+CompareSpec load_compare_spec(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
+CompareSpec parse_compare_spec(std::string_view yaml_text, const std::filesystem::path& file_name,
+                               const std::vector<std::string>& overrides = {});
 
 }  // namespace moelora::config

@@ -62,6 +62,20 @@ def check_compare(place, _):
     require(len(list(place.path.glob("compared/results/*.json"))) == 6, "compare: two rates and one more seed a method")
 
 
+def check_failing_job(place, _):
+    """A second process that fails is reported when the first has done its work, by its log and with its exit code."""
+    if len(os.sched_getaffinity(0)) < 2:
+        return
+    place.write_config(config_of(place, "unused"), "shared.yaml")
+    spec = (f"config: {place.path}/shared.yaml\noutput: compared\nseeds: [1]\nresamples: 200\n"
+            "methods: {moelora: {adapter.method: moelora}}\n")
+    # The second process' standard input is empty, and so is the spec that it reads there.
+    process = place.run("compare", "/dev/stdin", "--quiet", "--jobs", "2", input=spec, stdin=None)
+    require(process.returncode == 3, f"failing job: the exit code is the job's: {process.returncode} {process.stderr}")
+    require("compared/job-2.log" in process.stderr and "exit code 3" in process.stderr, f"failing job: {process.stderr}")
+    require("1 runs computed" in process.stdout and (place.path / "compared/report.md").exists(), "failing job: the report is made")
+
+
 def check_other_data(place, _):
     """A run is scored on all rows of its own tasks, whatever has come to the data since, and on other data."""
     run = train(place, "scored", "--eval.rows=2")
@@ -115,5 +129,5 @@ def check_generated_scores(place, _):
 
 
 if __name__ == "__main__":
-    run_checks(__doc__, {"adapt": check_adapt, "compare": check_compare, "other data": check_other_data, "demo": check_demo,
+    run_checks(__doc__, {"adapt": check_adapt, "compare": check_compare, "failing job": check_failing_job, "other data": check_other_data, "demo": check_demo,
                          "generated scores": check_generated_scores})

@@ -64,7 +64,7 @@ class Workplace:
     def run(self, *arguments, **options):
         """The finished process: returncode, stdout, stderr."""
         return subprocess.run(self.command(*arguments), cwd=self.path, env=self.environment(), capture_output=True, text=True,
-                              errors="replace", timeout=120, **{"stdin": subprocess.DEVNULL, **options})
+                              errors="replace", **{"timeout": 120, "stdin": subprocess.DEVNULL, **options})
 
     def run_well(self, *arguments, **options):
         process = self.run(*arguments, **options)

@@ -57,6 +57,14 @@ TEST(Result, ComesBackFromItsFile) {
   }
 }
 
+TEST(Result, ThatDivergedSaysSoAndOthersDoNotMentionIt) {
+  EXPECT_FALSE(to_json(made()).contains("diverged"));
+  const Result diverged{.key = "k", .diverged = "step 3, task `items`: the loss is not finite"};
+  const Result back = result_from(nlohmann::json::parse(to_json(diverged).dump()), "file");
+  EXPECT_EQ(back.diverged, diverged.diverged);
+  EXPECT_FALSE(back.dev.has_value());
+}
+
 TEST(Result, RefusesWhatIsNone) {
   nlohmann::json cut = nlohmann::json::parse(to_json(made()).dump());
   cut["tasks"]["text"]["groups"] = {0};
@@ -75,12 +83,13 @@ TEST(Report, PagesNeedNoNetworkAndEscapeNames) {
   Comparison comparison{
       .spec = {.reference = "moelora", .seeds = {3}, .learning_rates = {"1e-4", "1e-3"}, .resamples = 100}};
   comparison.variants.push_back({.variant = {.name = "moelora <&>", .method = "moelora", .reference = true},
-                                 .trials = {{"1e-4", 0.25}, {"1e-3", 0.5}},
+                                 .trials = {{"1e-4", 0.25}, {.learning_rate = "1e-3", .diverged = true}},
                                  .learning_rate = "1e-4",
                                  .at_edge = true,
                                  .seeds = {made()}});
   comparison.variants.push_back(
       {.variant = {.name = "lora", .method = "lora"}, .learning_rate = "1e-4", .seeds = {made()}});
+  comparison.diverged.push_back({.variant = "a <b>", .seed = 3, .learning_rates = "1", .problem = "not finite"});
   const Table table = make_table(comparison);
   const std::string html = comparison_html(comparison, table), markdown = comparison_markdown(comparison, table);
   EXPECT_THAT(html, ::testing::HasSubstr("moelora &lt;&amp;&gt;"));
@@ -88,7 +97,10 @@ TEST(Report, PagesNeedNoNetworkAndEscapeNames) {
                                                     ::testing::HasSubstr("href="))));
   size_t pictures = 0;
   for (size_t at = html.find("<svg"); at != std::string::npos; at = html.find("<svg", at + 1)) ++pictures;
-  EXPECT_EQ(pictures, 2u + 2u + 1u + 2u);  // two curves, those of two tasks, bars, two gates
+  EXPECT_EQ(pictures, 2u + 2u + 1u + 2u + 4u);  // two curves, those of two tasks, bars, two gates, keys of two legends
+  EXPECT_THAT(html, ::testing::HasSubstr("<td>12</td><td>1e-4 (edge of the grid)</td><td>2 s</td>"));
+  EXPECT_THAT(html, ::testing::HasSubstr("<td class=\"best\">0.2500</td><td>diverged</td><td>edge of the grid</td>"));
+  EXPECT_THAT(html, ::testing::HasSubstr("Diverged: a &lt;b&gt;, seed 3, learning rate 1: not finite"));
   EXPECT_THAT(html, ::testing::HasSubstr("<figcaption>items</figcaption><svg"));
   EXPECT_THAT(markdown, ::testing::HasSubstr("| **0.25"));
   EXPECT_THAT(markdown, ::testing::HasSubstr("edge of the grid"));

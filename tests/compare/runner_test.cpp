@@ -107,6 +107,51 @@ TEST_F(Compared, ALearningRateIsChosenOnDevRowsFromTheSameGrid) {
   EXPECT_EQ(variant.seeds[1].learning_rate, "0.02");
 }
 
+TEST_F(Compared, ALearningRateThatDivergesIsTheWorstOfTheGrid) {
+  const config::CompareSpec grid =
+      spec("seeds: [1, 2]\nlearning_rates: [0.02, 1.0e+30]\nmethods: {moelora: {adapter.method: moelora}}\n");
+  const Comparison comparison = run_comparison(grid, {.quiet = true});
+  EXPECT_EQ(comparison.computed, 4);  // two trials, the chosen one's test rows, a second seed
+  const VariantResults& variant = comparison.variants.at(0);
+  ASSERT_EQ(variant.trials.size(), 2u);
+  EXPECT_TRUE(variant.trials[1].diverged);
+  EXPECT_EQ(variant.learning_rate, "0.02");
+  const Table table = make_table(comparison);
+  EXPECT_THAT(comparison_markdown(comparison, table), ::testing::HasSubstr("** | diverged |"));
+  EXPECT_TRUE(comparison_json(comparison, table)["variants"][0]["trials"][1]["dev"].is_null());
+  EXPECT_EQ(run_comparison(grid, {.quiet = true}).computed, 0) << "it isn't trained again";
+}
+
+TEST_F(Compared, AMethodThatDivergesEndsTheComparisonWhenAllOthersAreDone) {
+  const std::string methods =
+      "methods:\n  lora: {adapter.method: lora, train.learning_rate: 1.0e+30}\n  moelora: {adapter.method: moelora}\n";
+  for (const std::string grid : {"", "learning_rates: [1.0e+30, 1.0e+31]\n"}) {
+    const config::CompareSpec both =
+        spec("seeds: [1, 2]\n" + grid + (grid.empty() ? methods : "methods: {moelora: {adapter.method: moelora}}\n"));
+    std::vector<std::string> messages[2];
+    for (std::vector<std::string>& ones : messages) {
+      try {
+        run_comparison(both, {.quiet = true});
+        ADD_FAILURE() << "it has a table";
+      } catch (const ErrorList& list) {
+        EXPECT_EQ(list.exit_code(), static_cast<int>(ErrorKind::kNumeric));
+        for (const Error& error : list.errors()) ones.emplace_back(error.what());
+      }
+      if (&ones == messages) fs::remove_all(made_.directory.path() / "compare/runs");
+    }
+    EXPECT_EQ(messages[0], messages[1]);
+    EXPECT_FALSE(fs::exists(made_.directory.path() / "compare/runs")) << "nothing is trained again";
+    EXPECT_THAT(messages[0][0], ::testing::HasSubstr(grid.empty() ? "lora, seed 1" : "moelora, seed 1"));
+    EXPECT_THAT(messages[0][0], ::testing::HasSubstr("not finite"));
+    EXPECT_EQ(messages[0].size(), grid.empty() ? 2u : 1u);
+  }
+  const Comparison rest = run_comparison(spec("seeds: [1, 2]\n" + methods), {.quiet = true, .report_only = true});
+  EXPECT_EQ(rest.missing, 0);
+  ASSERT_EQ(rest.variants.size(), 1u);
+  EXPECT_EQ(rest.variants[0].seeds.size(), 2u);
+  EXPECT_THAT(comparison_markdown(rest, make_table(rest)), ::testing::HasSubstr("Diverged: lora, seed 2"));
+}
+
 TEST_F(Compared, AReportAloneHasTheSeedsThatAllMethodsWithResultsHave) {
   const std::string methods = "methods:\n  moelora: {adapter.method: moelora}\n  lora: {adapter.method: lora}\n";
   const RunnerOptions report_only{.quiet = true, .report_only = true};
@@ -225,6 +270,61 @@ TEST_F(Compared, SweepsMultiplyVariants) {
   EXPECT_EQ(all[1].name, "moelora, adapter.rank=2, adapter.experts=2");
   EXPECT_TRUE(all[1].reference);
   EXPECT_EQ(all[5].sweep, all[1].sweep);
+}
+
+TEST_F(Compared, ARunsKeyDoesNotDependOnHowTheSpecSaysIt) {
+  const auto keys = [&](const std::string& text) {
+    const config::CompareSpec one = spec(text);
+    std::vector<std::string> all;
+    for (const Variant& variant : variants(one)) all.push_back(make_cell(one, variant, "", 1, {}).key);
+    return all;
+  };
+  const std::vector<std::string> plain =
+      keys("methods: {moelora: {adapter: {method: moelora, rank: 8, alpha: 16}, train.epochs: 3}}\n");
+  EXPECT_EQ(keys("shared: {train.epochs: 3}\nmethods: {moelora: {adapter.method: moelora}}\n"
+                 "sweep: {r = 8: {adapter: {rank: 8, alpha: 16}}}\n"),
+            plain);
+  EXPECT_EQ(keys("shared: {adapter.rank: 8, adapter.alpha: 16, train.epochs: 4}\n"
+                 "methods: {moelora: {adapter.method: moelora, train.epochs: 3}}\n"),
+            plain);
+  EXPECT_EQ(keys("shared: {train.epochs: 3}\nmethods: {moelora: {adapter: {method: moelora, alpha: 16}}}\n"
+                 "sweep: {adapter.rank: [8]}\n"),
+            plain);
+}
+
+TEST_F(Compared, WhatIsSharedIsNoOtherDataThanWhatAMethodChanges) {
+  run_comparison(spec("seeds: [1]\nshared: {tasks.colour.max_rows: 4, quantization: int8}\n"
+                      "methods: {moelora: {adapter.method: moelora}}\n"),
+                 {.quiet = true});
+  const Comparison again = run_comparison(
+      spec("seeds: [1]\n"
+           "methods: {moelora: {adapter.method: moelora, tasks.colour.max_rows: 4, quantization: int8}}\n"),
+      {.quiet = true});
+  EXPECT_EQ(again.computed, 0);
+  EXPECT_EQ(again.known, 1);
+}
+
+TEST_F(Compared, EachPointOfASweepHasItsOwnReference) {
+  const Comparison comparison = run_comparison(
+      spec("seeds: [1, 2]\nshared: {train.max_steps: 2}\n"
+           "methods: {moelora: {adapter.method: moelora}, lora: {adapter.method: lora}}\n"
+           "sweep: {r = 4: {adapter.rank: 4, adapter.alpha: 8}, r = 2: {adapter.rank: 2, adapter.alpha: 4}}\n"),
+      {.quiet = true});
+  const std::vector<std::optional<Difference>> found = differences(comparison);
+  ASSERT_EQ(comparison.variants.size(), 4u);
+  for (const size_t point : {0, 1}) {
+    EXPECT_EQ(comparison.variants[point].seeds[0].steps, 2);
+    EXPECT_FALSE(found[point].has_value());
+    ASSERT_TRUE(found[2 + point].has_value());
+    double difference = 0;
+    for (size_t s = 0; s < 2; ++s) {
+      for (size_t t = 0; t < 2; ++t)
+        difference +=
+            comparison.variants[2 + point].seeds[s].tasks[t].score - comparison.variants[point].seeds[s].tasks[t].score;
+    }
+    EXPECT_NEAR(found[2 + point]->mean.estimate, difference / 4, 1e-12);
+  }
+  EXPECT_EQ(comparison.variants[3].variant.name, "lora, r = 2");
 }
 
 TEST(CompareSpec, NamesEveryMistake) {

@@ -73,6 +73,26 @@ TEST(Difference, OfOneSeedHasTheStandardErrorOfGroupMeans) {
   EXPECT_NEAR((found.mean.high - found.mean.low) / 2, 1.96 * error, 0.1 * 1.96 * error);
 }
 
+TEST(Difference, OfSeedsThatDoNotDifferIsAsUncertainAsOneSeeds) {
+  // Which rows the test has is an error that all seeds share: four seeds alike know no more than one.
+  const std::vector<Result> own = {made(1, 0.5)}, other = {made(2, 0.5)};
+  const std::vector<Result> own_four(4, own[0]), other_four(4, other[0]);
+  const Difference one = bootstrap_difference(own, other, 4000, /*seed=*/1);
+  const Difference four = bootstrap_difference(own_four, other_four, 4000, /*seed=*/2);
+  const double width = one.mean.high - one.mean.low;
+  EXPECT_NEAR(four.mean.high - four.mean.low, width, 0.1 * width);
+  const double of_task = one.tasks[1].high - one.tasks[1].low;
+  EXPECT_NEAR(four.tasks[1].high - four.tasks[1].low, of_task, 0.1 * of_task);
+}
+
+TEST(Difference, OfSeedsThatDifferHasTheirErrorToo) {
+  // Every row of a seed differs by the same: the error is that of drawing two seeds of two, 0.1 or -0.1 on average.
+  std::vector<Result> own = {made(1, 0.6), made(1, 0.4)}, other = {made(1, 0.5), made(1, 0.5)};
+  const Difference found = bootstrap_difference(own, other, 1000, /*seed=*/1);
+  EXPECT_NEAR(found.mean.low, -0.1, 1e-9);
+  EXPECT_NEAR(found.mean.high, 0.1, 1e-9);
+}
+
 TEST(Differences, AreHeldAgainstTheReferenceOfTheSameSweepAndCorrected) {
   Comparison comparison{.spec = {.resamples = 200}};
   const auto add = [&](const std::string& name, const std::string& sweep, bool reference, double mean, uint64_t first) {

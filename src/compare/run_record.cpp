@@ -1,0 +1,57 @@
+#include "compare/run_record.h"
+
+#include <cmath>
+#include <exception>
+#include <fstream>
+#include <string>
+#include <utility>
+
+#include "config/run_config.h"
+#include "core/durable.h"
+#include "core/log.h"
+#include "io/json_file.h"
+
+namespace moelora::compare {
+namespace {
+
+/// To a picture's precision: a result is a small file.
+double rounded(double loss) {
+  return std::round(loss * 1e5) / 1e5;
+}
+
+}  // namespace
+
+Stopwatch::Stopwatch(std::filesystem::path file) : file_(std::move(file)) {
+  if (std::filesystem::exists(file_)) before_ = io::read_json_object(file_).value("seconds", 0.0);
+}
+
+Stopwatch::~Stopwatch() {
+  try {
+    write_file_atomically(file_, nlohmann::json{{"seconds", seconds()}}.dump() + "\n");
+  } catch (const std::exception& problem) {
+    log_warn(file_.string() + ": " + problem.what());
+  }
+}
+
+double Stopwatch::seconds() const {
+  return before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+void read_curves(const std::filesystem::path& run, Result& result) {
+  std::ifstream lines(run / "metrics.jsonl");
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json record = nlohmann::json::parse(line);
+    if (record.contains("train")) result.train_curve.push_back({record.at("step"), record["train"].at("loss")});
+    if (!record.contains("eval")) continue;
+    for (const auto& [task, values] : record["eval"].items()) {
+      const CurvePoint point{record.at("step"), values.at("loss")};
+      if (task == config::kBestOfMean) {
+        result.dev_curve.push_back(point);
+      } else {
+        result.task_dev_curves[task].push_back({point.step, rounded(point.loss)});
+      }
+    }
+  }
+}
+
+}  // namespace moelora::compare

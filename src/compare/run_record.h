@@ -1,0 +1,29 @@
+// What a comparison keeps in a run's directory and reads from there, besides what training leaves.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+
+#include "compare/result.h"
+
+namespace moelora::compare {
+
+/// Adds the seconds it lives to a number in a file, however it ends, so that a run that was cut keeps what it took.
+class Stopwatch {
+ public:
+  explicit Stopwatch(std::filesystem::path file);
+  ~Stopwatch();
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+  double seconds() const;
+
+ private:
+  std::filesystem::path file_;
+  double before_ = 0;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// Loss curves out of a run's metrics.jsonl; of a run that is made of several there are none.
+void read_curves(const std::filesystem::path& run, Result& result);
+
+}  // namespace moelora::compare

@@ -1,0 +1,54 @@
+#include "compare/selection.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+
+namespace moelora::compare {
+
+bool take_best_rate(const config::CompareSpec& spec, bool higher_is_better, VariantResults& results) {
+  const Trial* best = nullptr;
+  for (const Trial& trial : results.trials) {
+    if (trial.diverged) continue;
+    if (best == nullptr || (higher_is_better ? trial.dev > best->dev : trial.dev < best->dev)) best = &trial;
+  }
+  if (best == nullptr) return false;
+  const std::vector<std::string>& grid = spec.learning_rates;
+  results.learning_rate = best->learning_rate;
+  results.at_edge = grid.size() > 1 && (best->learning_rate == grid.front() || best->learning_rate == grid.back());
+  return true;
+}
+
+void keep_whole_seeds(Comparison& comparison) {
+  std::vector<VariantResults>& all = comparison.variants;
+  std::erase_if(all, [](const VariantResults& variant) { return variant.seeds.empty(); });
+  std::erase_if(comparison.spec.seeds, [&](uint64_t seed) {
+    const auto has_it = [seed](const VariantResults& variant) {
+      return std::ranges::find(variant.seeds, seed, &Result::seed) != variant.seeds.end();
+    };
+    return !std::ranges::all_of(all, has_it);
+  });
+  for (VariantResults& variant : all) {
+    std::erase_if(variant.seeds, [&](const Result& result) {
+      return std::ranges::find(comparison.spec.seeds, result.seed) == comparison.spec.seeds.end();
+    });
+  }
+}
+
+void throw_if_diverged(const Comparison& comparison) {
+  if (comparison.diverged.empty()) return;
+  std::vector<Error> errors;
+  for (const Divergence& one : comparison.diverged) {
+    errors.emplace_back(ErrorKind::kNumeric,
+                        ErrorDetails{.where = one.variant + ", seed " + std::to_string(one.seed),
+                                     .problem = "the run diverged, and its result says so; all others are done",
+                                     .found = one.problem + "; learning rate " + one.learning_rates,
+                                     .expected = "a learning rate with which every loss is finite",
+                                     .hint = "--report-only shows what the others have"});
+  }
+  throw ErrorList(std::move(errors));
+}
+
+}  // namespace moelora::compare

@@ -1,0 +1,17 @@
+// What of a comparison's results stands in its tables: the best of the tried learning rates, and whole seeds.
+#pragma once
+
+#include "compare/comparison.h"
+
+namespace moelora::compare {
+
+/// Sets `learning_rate` and `at_edge` by the trials, which aren't empty; false where every one diverged.
+bool take_best_rate(const config::CompareSpec& spec, bool higher_is_better, VariantResults& results);
+
+/// Leaves out variants without any result and seeds that some of the others don't have.
+void keep_whole_seeds(Comparison& comparison);
+
+/// ErrorList (kNumeric) with each of `comparison.diverged`, where there are any.
+void throw_if_diverged(const Comparison& comparison);
+
+}  // namespace moelora::compare
