@@ -4,8 +4,6 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
-#include <ostream>
-
 #include "adapters/adapter_set.h"
 #include "support/fixture.h"
 #include "support/gradcheck.h"
@@ -20,39 +18,18 @@ using moelora::testing::Mixture;
 using testing::load_decoder;
 using testing::relative_difference;
 
-struct Case {
-  MethodCase method;
-  bool own_steps = false;  // each task at a step of its own, of two
-  std::string name() const { return method.name + (own_steps ? "_own_steps" : ""); }
-};
-
-std::ostream& operator<<(std::ostream& out, const Case& tested) {
-  return out << tested.name();
-}
-
-std::vector<Case> cases() {
-  std::vector<Case> all;
-  for (const MethodCase& method : moelora::testing::kMethods) {
-    all.push_back({method});
-    // A table of weights knows nothing of how a gate normalised them.
-    if (method.takes_own_steps() && method.normalise == config::GateNormalise::kSumOne)
-      all.push_back({method, /*own_steps=*/true});
-  }
-  return all;
-}
-
 struct Form {
   bool grouped = false;
   std::vector<std::string> targets = {"all-linear"};
   at::ScalarType dtype = at::kDouble;
 };
 
-class MethodOracle : public ::testing::TestWithParam<Case> {
+class MethodOracle : public ::testing::TestWithParam<MethodCase> {
  protected:
   config::AdapterConfig config(const Form& form) const {
     config::AdapterConfig config{
         .rank = 8, .alpha = 20, .experts = 4, .targets = form.targets, .gate = {.embedding_size = 6}};
-    GetParam().method.apply_to(config);
+    GetParam().apply_to(config);
     return config;
   }
 
@@ -69,8 +46,8 @@ class MethodOracle : public ::testing::TestWithParam<Case> {
     std::vector<NamedTensor> values;
     for (const auto& [name, master] : adapters.parameters()) {
       at::Tensor value = test::random_tensor(master.sizes().vec(), 1 + values.size(), 0.5).to(at::kFloat);
-      if (name == "expert_weights" && GetParam().method.method == config::Method::kTaskArithmetic) value.fill_(0.3);
-      if (name == "expert_weights" && GetParam().method.method == config::Method::kLoraPerTask) {
+      if (name == "expert_weights" && GetParam().method == config::Method::kTaskArithmetic) value.fill_(0.3);
+      if (name == "expert_weights" && GetParam().method == config::Method::kLoraPerTask) {
         value.fill_(0);
         for (int64_t t = 0; t < tasks.size(); ++t) value[t][tasks.groups.empty() ? t : tasks.groups[t]].fill_(1);
       }
@@ -149,15 +126,15 @@ void MethodOracle::expect_the_equation(const Form& form) const {
 TEST_P(MethodOracle, OutputsAndEveryGradientEqualTheEquation) {
   for (const at::ScalarType dtype : {at::kDouble, at::kFloat}) {
     // Its 1 / N is a float32 tensor, which products in float64 refuse.
-    if (GetParam().name() == "uniform" && dtype == at::kDouble) continue;
+    if (GetParam().name == "uniform" && dtype == at::kDouble) continue;
     SCOPED_TRACE(at::toString(dtype));
     expect_the_equation({.dtype = dtype});
     expect_the_equation({.grouped = true, .targets = {"q_proj", "v_proj", "up_proj"}, .dtype = dtype});
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, MethodOracle, ::testing::ValuesIn(cases()),
-                         [](const auto& info) { return info.param.name(); });
+INSTANTIATE_TEST_SUITE_P(All, MethodOracle, ::testing::ValuesIn(moelora::testing::methods_and_own_steps()),
+                         [](const auto& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace moelora::adapters

@@ -1,6 +1,7 @@
 // The methods that have adapters, as tests that hold for each of them go through them.
 #pragma once
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@ struct MethodCase {
   config::Method method = config::Method::kMoelora;
   config::GateScope scope = config::GateScope::kShared;
   config::GateNormalise normalise = config::GateNormalise::kSumOne;
+  bool own_steps = false;  // eval.best: per_task
 
   void apply_to(config::AdapterConfig& adapter) const {
     adapter.method = method;
@@ -21,9 +23,11 @@ struct MethodCase {
   }
   /// molora's weights change from token to token.
   bool collapses() const { return method != config::Method::kMolora; }
-  /// With `eval.best: per_task`.
-  bool takes_own_steps() const { return collapses() && !config::is_made_of_runs(method); }
 };
+
+inline std::ostream& operator<<(std::ostream& out, const MethodCase& tested) {
+  return out << tested.name;
+}
 
 inline const std::vector<MethodCase> kMethods = {
     {"lora", config::Method::kLora},
@@ -38,5 +42,19 @@ inline const std::vector<MethodCase> kMethods = {
     {"lora_per_task", config::Method::kLoraPerTask},
     {"lorahub", config::Method::kLoraHub},
     {"task_arithmetic", config::Method::kTaskArithmetic}};
+
+/// Those, and tasks at best steps of their own of the methods that have them. Their table of weights knows nothing of
+/// how a gate normalised them.
+inline std::vector<MethodCase> methods_and_own_steps() {
+  std::vector<MethodCase> all = kMethods;
+  for (MethodCase own : kMethods) {
+    if (!own.collapses() || config::is_made_of_runs(own.method) || own.normalise != config::GateNormalise::kSumOne)
+      continue;
+    own.name += "_own_steps";
+    own.own_steps = true;
+    all.push_back(own);
+  }
+  return all;
+}
 
 }  // namespace moelora::testing
