@@ -5,6 +5,7 @@
 #include "adapters/adapted_projection.h"
 #include "adapters/token_gate.h"
 #include "core/error.h"
+#include "support/adapter_layout.h"
 #include "support/fixture.h"
 
 namespace moelora::adapters {
@@ -12,6 +13,7 @@ namespace {
 
 using testing::Oracle;
 using testing::relative_difference;
+using testing::set_value;
 using testing::values;
 
 constexpr double kTolerance = 1e-12;
@@ -30,12 +32,6 @@ class LayerOracle : public ::testing::TestWithParam<std::tuple<const char*, cons
   }
 };
 
-/// Gives a float32 leaf a float64 value.
-void set(const NamedTensor& parameter, const at::Tensor& value) {
-  at::Tensor leaf = parameter.second;
-  leaf.set_data(value.clone());
-}
-
 std::unique_ptr<AdaptedProjection> make_layer(const Oracle& oracle, const std::string& layer,
                                               std::shared_ptr<const Mixer> mixer) {
   std::vector<nn::Member> members = {
@@ -46,7 +42,7 @@ std::unique_ptr<AdaptedProjection> make_layer(const Oracle& oracle, const std::s
       std::make_unique<nn::BaseProjection>(std::move(members)), std::vector{std::move(mixer)},
       ExpertOptions{.rank = kRank, .scale = kAlpha / kRank}, at::kDouble);
   for (const NamedTensor& parameter : projection->parameters()) {
-    set(parameter, oracle[layer + (parameter.first.ends_with("lora_A") ? ".A" : ".B")]);
+    set_value(parameter, oracle[layer + (parameter.first.ends_with("lora_A") ? ".A" : ".B")]);
   }
   projection->refresh();
   return projection;
@@ -63,11 +59,11 @@ TEST_P(LayerOracle, OutputsAndEveryGradientEqualTheEquation) {
   for (const std::string& prefix :
        shared ? std::vector<std::string>{""} : std::vector<std::string>{"layers.0.", "layers.1."}) {
     embeddings.push_back(std::make_shared<TaskEmbedding>(TaskList{.names = {"a", "b", "c", "d"}}, 6, /*seed=*/1));
-    set({"task_embedding", embeddings.back()->table}, oracle[prefix + "gate.E"]);
+    set_value({"task_embedding", embeddings.back()->table}, oracle[prefix + "gate.E"]);
     gates.push_back(std::make_shared<TaskGate>(
         GateOptions{.name = prefix + "gate", .rank = kRank, .experts = experts(), .mean_one = mean_one()},
         embeddings.back()));
-    set(gates.back()->parameters()[0], oracle[prefix + "gate.W_g"]);
+    set_value(gates.back()->parameters()[0], oracle[prefix + "gate.W_g"]);
   }
   if (shared) rows.set_shared_weights(gates[0]->row_weights(rows, {}));
 
@@ -115,7 +111,7 @@ TEST_P(TokenGateOracle, OutputsAndEveryGradientEqualTheEquation) {
     gates.push_back(std::make_shared<TokenGate>(
         GateOptions{.name = layer + ".gate", .rank = kRank, .experts = experts(), .mean_one = mean_one()},
         weight.size(1)));
-    set(gates.back()->parameters()[0], weight);
+    set_value(gates.back()->parameters()[0], weight);
     layers.push_back(make_layer(oracle, layer, gates.back()));
   }
   const at::Tensor x = oracle["x"].clone().requires_grad_(true);

@@ -3,9 +3,8 @@
 #include <ATen/ops/cat.h>
 #include <gtest/gtest.h>
 
-#include <map>
-
 #include "adapters/adapter_set.h"
+#include "support/adapted_logits.h"
 #include "support/adapter_layout.h"
 #include "support/families.h"
 #include "support/fixture.h"
@@ -16,6 +15,7 @@ namespace {
 using testing::FixtureBatch;
 using testing::largest_difference;
 using testing::load_decoder;
+using testing::logits_of_task;
 using testing::Oracle;
 using testing::relative_difference;
 
@@ -99,36 +99,19 @@ TEST_P(MoeloraParity, EachTaskCollapsesExactlyAndMergesAndRestores) {
   adapters.load(values);
 
   nn::Decoder plain_decoder = load_decoder(family() + "/f32", at::kFloat);
-  AdapterSet plain(plain_decoder, {.method = config::Method::kLora, .rank = kRank, .alpha = kRank}, {"only"},
-                   /*seed=*/2);
-  const std::vector<int64_t> cu_seqlens = batch.cu_seqlens();
-  const auto logits = [&](const nn::Decoder& model, const AdapterSet& set, int64_t task) {
-    const std::vector<int64_t> tasks(cu_seqlens.size() - 1, task);
-    nn::PackedAttention attention(cu_seqlens);
-    return model.logits(
-        model.forward(batch.rows(), attention, set.rows({.cu_seqlens = cu_seqlens, .tasks = tasks}).get()));
-  };
   std::vector<at::Tensor> per_task;
   for (int64_t task = 0; task < 4; ++task) {
-    const at::Tensor mixture = logits(decoder, adapters, task);
+    const at::Tensor mixture = logits_of_task(decoder, adapters, batch, task);
     per_task.push_back(mixture);
-    std::vector<NamedTensor> collapsed;
-    std::map<std::string, CollapsedLinear> by_path;
-    for (const CollapsedLinear& linear : adapters.collapse(task)) by_path.emplace(linear.path, linear);
-    for (const auto& [name, master] : plain.parameters()) {
-      std::vector<at::Tensor> parts;
-      for (const std::string& path : testing::member_paths(name))
-        parts.push_back(testing::is_stack(name) ? by_path.at(path).a : by_path.at(path).b);
-      collapsed.emplace_back(name, at::cat(parts, 0));
-    }
-    plain.load(collapsed);
-    EXPECT_LT(relative_difference(logits(plain_decoder, plain, 0), mixture), 1e-5);
+    AdapterSet plain = testing::attach_collapsed(plain_decoder, adapters.collapse(task));
+    EXPECT_LT(relative_difference(logits_of_task(plain_decoder, plain, batch, 0), mixture), 1e-5);
+    plain.detach(plain_decoder);
 
     adapters.merge(task);
     adapters.merge(task);
-    EXPECT_LT(relative_difference(logits(decoder, adapters, task), mixture), 1e-5);
+    EXPECT_LT(relative_difference(logits_of_task(decoder, adapters, batch, task), mixture), 1e-5);
     adapters.restore();
-    EXPECT_EQ(largest_difference(logits(decoder, adapters, task), mixture), 0);
+    EXPECT_EQ(largest_difference(logits_of_task(decoder, adapters, batch, task), mixture), 0);
   }
   EXPECT_GT(largest_difference(per_task[0], per_task[1]), 1e-2) << "tasks must differ for this test to mean anything";
 }

@@ -1,8 +1,11 @@
 // Between AdapterSet's parameter names (a group's stacked A: "….q_proj+k_proj+v_proj.lora_A") and names of single
-// linears.
+// linears; and how its masters are given values.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace moelora::testing {
@@ -23,6 +26,12 @@ inline std::vector<std::string> member_paths(const std::string& parameter) {
 
 inline bool is_stack(const std::string& parameter) {
   return parameter.ends_with(".lora_A");
+}
+
+/// Gives a leaf a value of another dtype: float32 masters in float64, for checks to rounding.
+inline void set_value(const std::pair<std::string, at::Tensor>& parameter, const at::Tensor& value) {
+  at::Tensor leaf = parameter.second;
+  leaf.set_data(value.clone());
 }
 
 }  // namespace moelora::testing

@@ -18,7 +18,7 @@
 namespace moelora::test {
 
 /// Standard normal numbers of shape `sizes`, float64, the same for the same seed; `scale` multiplies them.
-inline at::Tensor random_tensor(std::vector<int64_t> sizes, uint64_t seed, double scale = 1) {
+inline at::Tensor random_tensor(const std::vector<int64_t>& sizes, uint64_t seed, double scale = 1) {
   at::Tensor x = at::empty(sizes, at::kDouble);
   Random random(seed, RandomStream::kData);
   double* data = x.mutable_data_ptr<double>();
@@ -27,9 +27,9 @@ inline at::Tensor random_tensor(std::vector<int64_t> sizes, uint64_t seed, doubl
 }
 
 /// The next of a fixed sequence of such tensors, as `type`.
-inline at::Tensor next_random_tensor(std::vector<int64_t> sizes, at::ScalarType type) {
+inline at::Tensor next_random_tensor(const std::vector<int64_t>& sizes, at::ScalarType type) {
   static uint64_t seed = 1;
-  return random_tensor(std::move(sizes), seed++).to(type);
+  return random_tensor(sizes, seed++).to(type);
 }
 
 /// Largest absolute difference, both as float64; infinity where shapes differ or a value is not finite.
@@ -52,6 +52,7 @@ inline double relative_difference(const at::Tensor& found, const at::Tensor& exp
 inline void expect_gradients(const std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)>& function,
                              const std::vector<at::Tensor>& values, double tolerance = 1e-7, double step = 1e-5) {
   std::vector<at::Tensor> inputs;
+  inputs.reserve(values.size());
   for (const at::Tensor& value : values) inputs.push_back(value.detach().clone().set_requires_grad(true));
   const auto weighted = [&](const std::vector<at::Tensor>& at_inputs) {
     at::Tensor total;
@@ -69,6 +70,7 @@ inline void expect_gradients(const std::function<std::vector<at::Tensor>(const s
     ASSERT_TRUE(gradients[i].defined()) << "input " << i << " got no gradient";
     ASSERT_EQ(gradients[i].sizes(), inputs[i].sizes());
     std::vector<at::Tensor> moved;
+    moved.reserve(inputs.size());
     for (const at::Tensor& input : inputs) moved.push_back(input.detach().clone());
     const at::Tensor found = gradients[i].contiguous();
     double* data = moved[i].mutable_data_ptr<double>();

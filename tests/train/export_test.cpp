@@ -13,8 +13,8 @@
 #include "io/json_file.h"
 #include "io/tensor_file.h"
 #include "made_run.h"
+#include "support/adapted_logits.h"
 #include "support/families.h"
-#include "support/fixture.h"
 #include "support/fixtures_dir.h"
 #include "train/export_check.h"
 #include "train/model_card.h"
@@ -22,6 +22,7 @@
 namespace moelora::train {
 namespace {
 
+using moelora::testing::logits_of_task;
 using moelora::testing::MadeRun;
 
 void write_tensor(const std::filesystem::path& path, const std::string& name, const at::Tensor& tensor) {
@@ -29,16 +30,6 @@ void write_tensor(const std::filesystem::path& path, const std::string& name, co
   io::write_tensors({{name, tensor}}, {}, [&](std::span<const std::byte> bytes) {
     file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   });
-}
-
-/// Logits [T, V] of the fixture's ragged batch, every sequence as task `task`.
-at::Tensor logits_of(const adapters::Model& model, const moelora::testing::FixtureBatch& batch, int64_t task) {
-  const at::NoGradGuard no_grad;
-  const std::vector<int64_t> bounds = batch.cu_seqlens();
-  const std::vector<int64_t> tasks(bounds.size() - 1, task);
-  nn::PackedAttention attention(bounds);
-  const auto rows = model.rows({.cu_seqlens = bounds, .tasks = tasks, .sample_keys = {}, .positions = {}});
-  return model.decoder->logits(model.decoder->forward(batch.rows(), attention, rows.get()));
 }
 
 class ExportedAdapter : public ::testing::TestWithParam<std::tuple<std::string, config::GateScope>> {};
@@ -55,12 +46,15 @@ TEST_P(ExportedAdapter, HasOurLogitsInPeft) {
                               logits = made.directory.path() / "logits.safetensors";
   export_task(run, "echo", dir);
   const moelora::testing::FixtureBatch batch(family + "/ragged");
-  write_tensor(logits, "logits", logits_of(run.model, batch, run.task_index("echo")));
+  write_tensor(logits, "logits",
+               logits_of_task(*run.model.decoder, *run.model.adapters, batch, run.task_index("echo")));
   const std::string command = ".deps/venv/bin/python -B tests/interop/check_peft.py --base " + made.config.model +
                               " --adapter " + dir.string() + " --prompts " + moelora::testing::fixtures_dir() + "/" +
                               family + "/ragged/inputs.safetensors --logits " + logits.string();
   EXPECT_EQ(std::system(command.c_str()), 0) << command;
-  EXPECT_GT(moelora::testing::largest_difference(logits_of(run.model, batch, 0), logits_of(run.model, batch, 1)), 1e-2)
+  EXPECT_GT(moelora::testing::largest_difference(logits_of_task(*run.model.decoder, *run.model.adapters, batch, 0),
+                                                 logits_of_task(*run.model.decoder, *run.model.adapters, batch, 1)),
+            1e-2)
       << "the tasks' adapters can't be told apart";
 }
 
