@@ -22,7 +22,7 @@ struct MethodCase {
     adapter.gate.normalise = normalise;
   }
   /// molora's weights change from token to token.
-  bool collapses() const { return method != config::Method::kMolora; }
+  bool collapses() const { return config::is_linear_in_the_task(method); }
 };
 
 inline std::ostream& operator<<(std::ostream& out, const MethodCase& tested) {
