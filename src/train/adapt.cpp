@@ -130,8 +130,10 @@ class Adaptation {
     config::DataConfig data = run_.saved.config.data;
     data.sources = {source()};
     data.tasks.clear();
-    const data::Dataset dataset = data::load_dataset(
-        data, run_.saved.config.tasks, {.splits = {data::Split::kTrain}, .unnamed_files_are = data::Split::kTrain});
+    std::map<std::string, config::TaskConfig> settings = run_.saved.config.tasks;
+    std::erase_if(settings, [this](const auto& entry) { return entry.first != options_.task; });
+    const data::Dataset dataset =
+        data::load_dataset(data, settings, {.splits = {data::Split::kTrain}, .unnamed_files_are = data::Split::kTrain});
     files_ = dataset.files;
     task_type_ = dataset.tasks.front().task_type();
     const data::EncodedRows encoded = data::encode_rows(dataset, data::Split::kTrain, *run_.renderer, {});

@@ -23,6 +23,7 @@ class Adapt : public ::testing::Test {
  protected:
   Adapt() {
     made_.config.adapter.experts = 4;
+    made_.config.tasks["colour"].max_rows = 2;  // of a known task: nothing to the new one's rows
     write(made_);
     test::write_file(
         few(), "{\"input\": \"triage 1\", \"target\": \"red\"}\n{\"input\": \"triage 2\", \"target\": \"answer x\"}\n");
