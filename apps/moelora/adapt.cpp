@@ -63,7 +63,14 @@ void add_adapt(CLI::App& app, const GlobalFlags&) {
   verb->add_option("--to", own->to, "directory of the new run, which must not exist")->required();
   verb->add_option("--base", own->options.base, "the base model, where it isn't where it was");
   verb->allow_extras();
-  verb->callback([verb, own] { run_adapt(*own, config_overrides(*verb)); });
+  verb->callback([verb, own] {
+    const std::string example = "a key of the new task like --tasks." + own->options.task + ".metric=accuracy";
+    const std::vector<std::string> overrides = config_overrides(*verb, example);
+    for (const std::string& text : overrides) {
+      if (!text.starts_with("tasks.")) throw_unknown_argument(*verb, "--" + text, example);
+    }
+    run_adapt(*own, overrides);
+  });
 }
 
 }  // namespace moelora::app

@@ -51,7 +51,9 @@ void add_import(CLI::App& app, const GlobalFlags&) {
       add_verb(app, "import", "a checkpoint of the public MOELoRA code as a finished run; nothing in it is executed",
                "moelora import saved/moelora run.yaml --task CMeIE=1 --task CHIP-CDN=2");
   const auto own = std::make_shared<ImportFlags>();
-  verb->add_option("checkpoint", own->checkpoint, "directory of adapter_config.json and adapter_model.bin")->required();
+  verb->add_option("checkpoint", own->checkpoint,
+                   "directory of adapter_config.json and adapter_model.bin or .safetensors")
+      ->required();
   verb->add_option("config", own->config, "configuration: model, data, output")->required();
   verb->add_option("--task", own->tasks, "a task of the data and the id its rows had there: NAME=ID, for each task")
       ->required()

@@ -11,6 +11,15 @@ CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& de
   return verb;
 }
 
+void throw_unknown_argument(const CLI::App& verb, const std::string& argument, const std::string& example) {
+  std::vector<std::string> known;
+  for (const CLI::Option* option : verb.get_options()) known.push_back(option->get_name());
+  throw Error(ErrorKind::kUsage, {.where = "command line",
+                                  .problem = "unknown argument `" + argument + "`",
+                                  .expected = "a flag of `moelora " + verb.get_name() + "` or " + example,
+                                  .hint = did_you_mean(argument.substr(0, argument.find('=')), known)});
+}
+
 std::vector<std::string> config_overrides(const CLI::App& verb, const std::string& example) {
   std::vector<std::string> overrides;
   const std::vector<std::string> rest = verb.remaining();
@@ -22,12 +31,7 @@ std::vector<std::string> config_overrides(const CLI::App& verb, const std::strin
       overrides.push_back(rest[i].substr(2) + "=" + rest[i + 1]);
       ++i;
     } else {
-      std::vector<std::string> known;
-      for (const CLI::Option* option : verb.get_options()) known.push_back(option->get_name());
-      throw Error(ErrorKind::kUsage, {.where = "command line",
-                                      .problem = "unknown argument `" + rest[i] + "`",
-                                      .expected = "a flag of `moelora " + verb.get_name() + "` or " + example,
-                                      .hint = did_you_mean(rest[i], known)});
+      throw_unknown_argument(verb, rest[i], example);
     }
   }
   return overrides;

@@ -33,6 +33,9 @@ void add_bench(CLI::App& app, const GlobalFlags& flags);
 /// A verb with its example in --help.
 CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& description, const std::string& example);
 
+/// Error (kUsage) for an argument that the verb doesn't have, with its nearest flag.
+[[noreturn]] void throw_unknown_argument(const CLI::App& verb, const std::string& argument, const std::string& example);
+
 /// What CLI11 left over as configuration overrides: `--train.learning_rate=1e-4` or `--train.learning_rate 1e-4` become
 /// "train.learning_rate=1e-4". Throws Error (kUsage) for anything that isn't one, with the nearest flag; `example` is
 /// one of the verb's.

@@ -39,6 +39,15 @@ std::string trial_text(const VariantResults& results, const std::string& learnin
   return text;
 }
 
+std::string no_difference_text(const Table& table, const Table::Row& row) {
+  if (row.results->variant.reference) return "reference";
+  const auto is_its_reference = [&](const Table::Row& other) {
+    return other.results->variant.reference && other.results->variant.sweep == row.results->variant.sweep;
+  };
+  return std::ranges::any_of(table.rows, is_its_reference) ? "not on the same rows and seeds"
+                                                           : "the reference has no result";
+}
+
 std::string divergence_text(const Divergence& run) {
   return run.variant + ", seed " + std::to_string(run.seed) + ", learning rate " + run.learning_rates + ": " +
          run.problem;

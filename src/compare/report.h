@@ -41,6 +41,8 @@ std::string spread_text(const Spread& spread);
 std::string difference_text(const BootstrapResult& difference);  // "+0.013 [−0.002, +0.028]"
 /// Of the learning rates' grid: "0.5123", "diverged", or "–" where it wasn't tried.
 std::string trial_text(const VariantResults& results, const std::string& learning_rate);
+/// Why a row of the table is compared with nothing.
+std::string no_difference_text(const Table& table, const Table::Row& row);
 std::string divergence_text(const Divergence& run);
 
 }  // namespace moelora::compare

@@ -59,10 +59,9 @@ std::string difference_table(const Table& table) {
       "rate<th>training</tr>\n";
   for (const Table::Row& row : table.rows) {
     out += "<tr>" + cell(row.results->variant.name);
-    out += row.difference
-               ? cell(difference_text(row.difference->mean)) + cell(p_text(row.difference->mean.p)) +
-                     cell(p_text(row.difference->p_holm))
-               : cell(row.results->variant.reference ? "reference" : "other rows or seeds") + cell("") + cell("");
+    out += row.difference ? cell(difference_text(row.difference->mean)) + cell(p_text(row.difference->mean.p)) +
+                                cell(p_text(row.difference->p_holm))
+                          : cell(no_difference_text(table, row)) + cell("") + cell("");
     out += cell(std::to_string(row.results->seeds.front().parameters)) +
            cell(row.results->learning_rate + (row.results->at_edge ? " (edge of the grid)" : "")) +
            cell(std::to_string(std::llround(row.train_seconds)) + " s") + "</tr>\n";

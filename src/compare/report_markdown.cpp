@@ -49,8 +49,7 @@ std::string markdown_differences(const Comparison& comparison, const Table& tabl
     out += "| " + results.variant.name + " | ";
     out += row.difference ? difference_text(row.difference->mean) + " | " + formatted("%.4f", row.difference->mean.p) +
                                 " | " + formatted("%.4f", row.difference->p_holm)
-           : results.variant.reference ? std::string("reference | | ")
-                                       : std::string("not on the same rows and seeds | | ");
+                          : no_difference_text(table, row) + " | | ";
     out += " | " + std::to_string(results.seeds.front().parameters) + " | " + results.learning_rate +
            (results.at_edge ? " (edge of the grid)" : "") + " | " + formatted("%.0f s", std::round(row.train_seconds)) +
            " |\n";

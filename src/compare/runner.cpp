@@ -121,7 +121,7 @@ class Runner {
       VariantResults chosen{.variant = variant};
       if (choose_learning_rate(chosen)) {
         comparison_.variants.push_back(std::move(chosen));
-      } else if (chosen.trials.empty()) {
+      } else if (chosen.trials.size() < spec().learning_rates.size()) {
         runs_of_unknown_rates_ += static_cast<int64_t>(spec().seeds.size()) - 1;  // the first is one of its trials
       }
     }
@@ -146,6 +146,7 @@ class Runner {
     const int64_t found = wanted - comparison_.missing;
     keep_whole_seeds(comparison_);
     if (!comparison_.variants.empty() && !spec().seeds.empty()) return;
+    throw_if_diverged(comparison_);
     const std::vector<std::string> others = results_.list_codes(comparison_.surroundings.code);
     throw Error(ErrorKind::kData,
                 {.where = spec().results.string(),
@@ -156,7 +157,8 @@ class Runner {
                                         : "other versions' results are shown with --code: " + list_names(others)});
   }
 
-  /// False where a trial isn't done, as another process is at it, and where every rate diverged.
+  /// False where a trial isn't done, as another process is at it or nothing is computed, and where every rate
+  /// diverged.
   bool choose_learning_rate(VariantResults& all) {
     const std::vector<std::string>& grid = spec().learning_rates;
     if (grid.empty()) {
@@ -164,7 +166,7 @@ class Runner {
       all.learning_rate = shortest(own.config.train.learning_rate);
       return true;
     }
-    bool higher_is_better = false;
+    bool higher_is_better = false;  // of the configuration, which a run that diverged says nothing of
     std::string problem;
     for (const std::string& rate : grid) {
       const Cell cell = make_cell(spec(), all.variant, rate, spec().seeds.front(), comparison_.surroundings);
@@ -175,12 +177,13 @@ class Runner {
         throw Error(ErrorKind::kData,
                     {.where = "learning_rates", .problem = "they are chosen on dev rows, and there are none"});
       }
-      higher_is_better = result->dev_is_score;
+      higher_is_better = cell.config.eval.generate;
       if (diverged && problem.empty()) problem = result->diverged;
       all.trials.push_back({.learning_rate = rate, .dev = result->dev.value_or(0), .diverged = diverged});
     }
     if (all.trials.empty() || (all.trials.size() < grid.size() && !options_.report_only)) return false;
     if (take_best_rate(spec(), higher_is_better, all)) return true;
+    if (all.trials.size() < grid.size()) return false;  // of a report alone: the others may not diverge
     comparison_.diverged.push_back({all.variant.name, spec().seeds.front(), list_names(grid), problem});
     return false;
   }

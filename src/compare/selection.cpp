@@ -39,14 +39,15 @@ void keep_whole_seeds(Comparison& comparison) {
 
 void throw_if_diverged(const Comparison& comparison) {
   if (comparison.diverged.empty()) return;
+  const bool others = std::ranges::any_of(comparison.variants, [](const auto& one) { return !one.seeds.empty(); });
   std::vector<Error> errors;
   for (const Divergence& one : comparison.diverged) {
     errors.emplace_back(ErrorKind::kNumeric,
                         ErrorDetails{.where = one.variant + ", seed " + std::to_string(one.seed),
-                                     .problem = "the run diverged, and its result says so; all others are done",
+                                     .problem = "the run diverged, and its result says so",
                                      .found = one.problem + "; learning rate " + one.learning_rates,
                                      .expected = "a learning rate with which every loss is finite",
-                                     .hint = "--report-only shows what the others have"});
+                                     .hint = others ? "--report-only shows what the others have" : ""});
   }
   throw ErrorList(std::move(errors));
 }

@@ -37,8 +37,7 @@ class SpecReader {
           read_key(key, value);
         }
       }
-      for (const std::string& text : overrides) read_override(text);
-      override_.clear();
+      read_overrides(overrides);
       check();
     }
     if (!errors_.empty()) throw ErrorList(std::move(errors_));
@@ -56,6 +55,21 @@ class SpecReader {
   std::string place(const YamlNode& at) const {
     if (!override_.empty()) return override_;
     return file_.string() + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
+  }
+
+  /// All of `shared` before what is added to it.
+  void read_overrides(std::vector<std::string> overrides) {
+    std::ranges::stable_partition(overrides, [](const std::string& text) { return key_of(text) == "shared"; });
+    std::set<std::string> given;
+    for (const std::string& text : overrides) {
+      const std::string key = key_of(text);
+      if (!key.starts_with(kShared) && !given.insert(key).second) {
+        add("--" + key, "`" + key + "` is given twice", "", "each key once", "");
+      } else {
+        read_override(text);
+      }
+    }
+    override_.clear();
   }
 
   /// "seeds=[1, 2]", which stands for the file's, and "shared.train.epochs=1", which is added to what the file shares.

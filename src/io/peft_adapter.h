@@ -39,7 +39,8 @@ void pad_rank(PeftAdapter& adapter, int64_t rank);
 void write_peft_adapter(const std::filesystem::path& dir, const PeftAdapter& adapter,
                         FileSystem& file_system = FileSystem::posix());
 
-/// The directory's adapter_model.safetensors, or its adapter_model.bin where there is only that.
+/// The directory's adapter_model.safetensors, or its adapter_model.bin where there is only that. Throws Error(kModel)
+/// naming both where there is neither.
 std::filesystem::path peft_weights_file(const std::filesystem::path& dir);
 
 /// All of its tensors, float32. Nothing in a .bin is executed (io/torch_file.h). Throws Error(kModel).

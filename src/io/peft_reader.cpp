@@ -122,9 +122,13 @@ void check_pair(const std::string& path, const std::string& module, const LoraPa
 }  // namespace
 
 std::filesystem::path peft_weights_file(const std::filesystem::path& dir) {
-  const bool old =
-      !std::filesystem::exists(dir / kPeftWeightsFile) && std::filesystem::exists(dir / kPeftOldWeightsFile);
-  return dir / (old ? kPeftOldWeightsFile : kPeftWeightsFile);
+  for (const std::string_view name : {kPeftWeightsFile, kPeftOldWeightsFile}) {
+    if (std::filesystem::exists(dir / name)) return dir / name;
+  }
+  throw Error(ErrorKind::kModel,
+              {.where = dir.string(),
+               .problem = "the adapter's weights are missing",
+               .expected = std::string(kPeftWeightsFile) + " or " + std::string(kPeftOldWeightsFile)});
 }
 
 NamedTensors read_peft_weights(const std::filesystem::path& file) {

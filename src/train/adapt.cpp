@@ -16,6 +16,7 @@
 #include "core/suggest.h"
 #include "data/encode.h"
 #include "data/packing.h"
+#include "eval/metric.h"
 #include "train/evolution.h"
 #include "train/new_task.h"
 #include "train/open_run.h"
@@ -54,7 +55,7 @@ std::optional<std::vector<double>> read_weights(const std::string& text, size_t 
 class Adaptation {
  public:
   Adaptation(const std::filesystem::path& run, const AdaptOptions& options)
-      : options_(options), run_(open_run(run, {.base = options.base})), known_(run_.saved.task_names()) {
+      : options_(options), run_(open(run)), known_(run_.saved.task_names()) {
     check(run);
     take_overrides(run);
     task_.emplace(run_, options.task);
@@ -75,6 +76,12 @@ class Adaptation {
   }
 
  private:
+  /// What the command line alone has wrong comes before the base is read.
+  OpenRun open(const std::filesystem::path& run) const {
+    check_overrides();
+    return open_run(run, {.base = options_.base});
+  }
+
   const config::AdapterConfig& adapter() const { return run_.saved.config.adapter; }
 
   void check(const std::filesystem::path& run) const {
@@ -109,7 +116,8 @@ class Adaptation {
     }
   }
 
-  void take_overrides(const std::filesystem::path& run) {
+  /// The keys that are the new task's own; the rest is the run's.
+  void check_overrides() const {
     static const std::vector<std::string> of_rows = {"prompt",   "metric",         "labels",
                                                      "overflow", "max_new_tokens", "max_rows"};
     std::vector<std::string> keys;
@@ -122,8 +130,14 @@ class Adaptation {
                                       .expected = "one of " + list_names(keys),
                                       .hint = did_you_mean(key, keys)});
     }
+  }
+
+  void take_overrides(const std::filesystem::path& run) {
     config::RunConfig& config = run_.saved.config;
     config = config::parse_config(config::to_yaml(config), run / "config.yaml", options_.overrides);
+    const auto own = config.tasks.find(options_.task);
+    if (own != config.tasks.end() && own->second.metric)
+      eval::parse_metric_specs(*own->second.metric, "tasks." + options_.task + ".metric");
   }
 
   void read_rows() {

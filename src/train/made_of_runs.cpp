@@ -128,11 +128,15 @@ class RunsOfTasks {
     hub.config.adapter.method = config::Method::kLora;
     attach(hub, std::move(base));
     std::vector<LoraTensors> sums;
-    if (std::filesystem::exists(dir_ / kFound)) found = nlohmann::ordered_json(io::read_json_object(dir_ / kFound));
+    const nlohmann::json before =
+        std::filesystem::exists(dir_ / kFound) ? io::read_json_object(dir_ / kFound) : nlohmann::json::object();
     for (size_t t = 0; t < adapters.size(); ++t) {
       const std::string& task = groups_.names[t];
-      if (found.contains("weights") && found["weights"].contains(task)) {
-        sums.push_back(adapters::sum_state_dicts(adapters, found["weights"][task].get<std::vector<double>>()));
+      if (before.contains("weights") && before["weights"].contains(task)) {
+        const std::vector<double> weights = known_weights(before, task, adapters.size());
+        found["weights"][task] = weights;
+        found["objective"][task] = before["objective"][task];
+        sums.push_back(adapters::sum_state_dicts(adapters, weights));
         continue;
       }
       if (!options_.quiet) log_info("weights of task " + task);
@@ -153,6 +157,20 @@ class RunsOfTasks {
     }
     base = {hub.model.take_base(), hub.identity.base};
     return sums;
+  }
+
+  /// Of a task that was searched for before the run was cut.
+  std::vector<double> known_weights(const nlohmann::json& before, const std::string& task, size_t count) const {
+    try {
+      const auto weights = before.at("weights").at(task).get<std::vector<double>>();
+      before.at("objective").at(task).get<double>();
+      if (weights.size() == count) return weights;
+    } catch (const nlohmann::json::exception&) {
+    }
+    throw Error(ErrorKind::kModel, {.where = (dir_ / kFound).string() + ": task " + task,
+                                    .problem = "not what a search found for it",
+                                    .expected = std::to_string(count) + " weights and their objective",
+                                    .hint = "remove the file, and all are searched again"});
   }
 
   /// The result's tensors: the experts side by side and their table.

@@ -115,8 +115,9 @@ Plan plan_model(const config::RunConfig& config, const nn::ModelConfig& shape, i
       plan.weight_bytes += nn::linear_bytes(training_form(config), linear.out, linear.in, bytes);
     }
   }
-  const int64_t at_once = config::is_made_of_runs(adapter.method) ? tasks : 1;  // their runs follow one another
-  plan.optimizer_bytes = plan.trained_parameters / at_once * 4 * 4;
+  // Runs that follow one another: each leaves its LoRA.
+  const int64_t runs = config::is_made_of_runs(adapter.method) ? tasks : 1;
+  plan.optimizer_bytes = plan.trained_parameters / runs * 16 + (runs > 1 ? plan.trained_parameters * 4 : 0);
   // Kept for backward, a row and layer: norms' inputs and outputs, q, k, v before and after rotation, attention's
   // result, the MLP's gate, up and product.
   const int64_t q = shape.heads * shape.head_dim, kv = shape.kv_heads * shape.head_dim;

@@ -1,8 +1,10 @@
 // Every method through AdapterSet, group of linears by group, against its equation evaluated expert by expert in
-// float64: outputs, and the gradients of every A, B, gate, embedding, table and of x. Computed in float64 to rounding,
-// and in float32 as training does.
+// float64: outputs, and the gradients of every A, B, gate, embedding, table and of x. Computed in float64 to rounding
+// (but for `uniform`), and in float32 as training does.
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "adapters/adapter_set.h"
 #include "support/fixture.h"
@@ -130,6 +132,16 @@ TEST_P(MethodOracle, OutputsAndEveryGradientEqualTheEquation) {
     SCOPED_TRACE(at::toString(dtype));
     expect_the_equation({.dtype = dtype});
     expect_the_equation({.grouped = true, .targets = {"q_proj", "v_proj", "up_proj"}, .dtype = dtype});
+  }
+}
+
+TEST(Methods, AreAllInTheListThatTestsGoThrough) {
+  for (const config::MethodTraits& method : config::kMethods) {
+    if (method.trains == config::Trains::kBase) continue;
+    const bool is_there = std::ranges::any_of(moelora::testing::kMethods, [&](const MethodCase& tested) {
+      return config::traits(tested.method).name == method.name;
+    });
+    EXPECT_TRUE(is_there) << method.name << " isn't in tests/support/methods.h";
   }
 }
 

@@ -65,6 +65,7 @@ def check_compare(place, _):
 def check_failing_job(place, _):
     """A second process that fails is reported when the first has done its work, by its log and with its exit code."""
     if len(os.sched_getaffinity(0)) < 2:
+        print("one core: there is no second process to fail", end=" ")
         return
     place.write_config(config_of(place, "unused"), "shared.yaml")
     spec = (f"config: {place.path}/shared.yaml\noutput: compared\nseeds: [1]\nresamples: 200\n"

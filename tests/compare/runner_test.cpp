@@ -122,6 +122,43 @@ TEST_F(Compared, ALearningRateThatDivergesIsTheWorstOfTheGrid) {
   EXPECT_EQ(run_comparison(grid, {.quiet = true}).computed, 0) << "it isn't trained again";
 }
 
+TEST_F(Compared, AScoreIsChosenByItsHighestWhereTheLastRateDiverges) {
+  const RunnerOptions scored{.quiet = true, .dev_scores = [](const train::RunSetup& setup) {
+                               const double score = setup.config.train.learning_rate == 0.02 ? 0.9 : 0.2;
+                               return std::map<std::string, double>{{"colour", score}, {"echo", score}};
+                             }};
+  const Comparison comparison =
+      run_comparison(spec("seeds: [1]\nshared: {eval.generate: true}\nlearning_rates: [0.01, 0.02, 1.0e+30]\n"
+                          "methods: {moelora: {adapter.method: moelora}}\n"),
+                     scored);
+  EXPECT_EQ(comparison.variants.at(0).learning_rate, "0.02");
+  EXPECT_TRUE(comparison.variants[0].trials.at(2).diverged);
+}
+
+TEST_F(Compared, RatesThatWereNotTriedAreMissingAndNotDiverged) {
+  const config::CompareSpec diverging = spec(
+      "seeds: [1]\nlearning_rates: [1.0e+30, 1.0e+31]\nreference: lora\nmethods: {lora: {adapter.method: lora}}\n");
+  EXPECT_THROW(run_comparison(diverging, {.quiet = true}), ErrorList);
+  run_comparison(spec("seeds: [1]\nlearning_rates: [0.02]\nmethods: {moelora: {adapter.method: moelora}}\n"),
+                 {.quiet = true});
+  const Comparison part =
+      run_comparison(spec("seeds: [1, 2]\nlearning_rates: [0.02, 1.0e+30, 1.0e+31]\n"
+                          "methods: {moelora: {adapter.method: moelora}, lora: {adapter.method: lora}}\n"),
+                     {.quiet = true, .report_only = true});
+  EXPECT_TRUE(part.diverged.empty());
+  // moelora: two rates and a seed; lora: a rate, and the second seed at whichever is best.
+  EXPECT_EQ(part.missing, 5);
+}
+
+TEST_F(Compared, AReportOfWhatAllDivergedSaysSo) {
+  const config::CompareSpec all =
+      spec("seeds: [1]\nmethods: {moelora: {adapter.method: moelora, train.learning_rate: 1.0e+30}}\n");
+  for (const bool report_only : {false, true}) {
+    EXPECT_THAT([&] { run_comparison(all, {.quiet = true, .report_only = report_only}); },
+                ::testing::ThrowsMessage<ErrorList>(::testing::HasSubstr("the run diverged")));
+  }
+}
+
 TEST_F(Compared, AMethodThatDivergesEndsTheComparisonWhenAllOthersAreDone) {
   const std::string methods =
       "methods:\n  lora: {adapter.method: lora, train.learning_rate: 1.0e+30}\n  moelora: {adapter.method: moelora}\n";

@@ -99,6 +99,9 @@ TEST(CompareSpec, OverridesStandForWholeKeysAndAddToWhatIsShared) {
   EXPECT_EQ(spec.test_rows, 4);
   EXPECT_THAT(spec.learning_rates, ElementsAre("0.1", "0.2"));
   EXPECT_THAT(spec.shared, ElementsAre("train.epochs=1", "train.batch_size=8", "train.epochs=2"));
+  EXPECT_THAT(parse_compare_spec(kHead, "spec.yaml", {"shared.train.epochs=2", "shared={train.batch_size: 8}"}).shared,
+              ElementsAre("train.batch_size=8", "train.epochs=2"));
+  EXPECT_THAT(messages_of(kHead, {"seeds=1", "seeds=1"}), ElementsAre(HasSubstr("--seeds: `seeds` is given twice")));
 }
 
 TEST(CompareSpec, PointsWithNamesAreOneDimensionBesideTheKeysWithValues) {

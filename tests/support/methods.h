@@ -29,6 +29,7 @@ inline std::ostream& operator<<(std::ostream& out, const MethodCase& tested) {
   return out << tested.name;
 }
 
+/// Each of config::kMethods but `full` (tests/adapters/method_oracle_test.cpp asks for all).
 inline const std::vector<MethodCase> kMethods = {
     {"lora", config::Method::kLora},
     {"lora_task_prompt", config::Method::kLoraTaskPrompt},

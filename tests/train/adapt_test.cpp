@@ -74,6 +74,9 @@ TEST_F(Adapt, TheNewTasksOwnKeysAreReadAndKept) {
   EXPECT_EQ(kept.prompt, "Choose.");
   EXPECT_EQ(kept.metric, "accuracy");
   AdaptOptions wrong = options("wrong");
+  wrong.overrides = {"tasks.triage.metric=acuracy"};
+  EXPECT_THAT([&] { adapt(made_.config.output, wrong); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("tasks.triage.metric")));
   for (const std::string text : {"tasks.triage.group=colour", "tasks.colour.prompt=x", "train.epochs=2"}) {
     wrong.overrides = {text};
     try {

@@ -135,14 +135,26 @@ TEST(MadeOfRuns, LoraHubSearchesAgainOnlyForTasksThatHaveNoWeightsYet) {
   const std::filesystem::path out = made.config.output;
   const nlohmann::json whole = io::read_json_object(out / "weights.json");
   std::filesystem::remove_all(out / "adapter");
+  const std::string bytes = test::read_file(out / "weights.json");
   nlohmann::json cut = whole;
   cut["weights"].erase("echo");
+  test::write_file(out / "weights.json", cut.dump());
+  train_well(made, /*resume=*/true);
+  EXPECT_EQ(test::read_file(out / "weights.json"), bytes);
+  std::filesystem::remove_all(out / "adapter");
   cut["weights"]["colour"] = {0.25, -0.5};  // what no search would find
   test::write_file(out / "weights.json", cut.dump());
   train_well(made, /*resume=*/true);
   const nlohmann::json found = io::read_json_object(out / "weights.json");
   EXPECT_EQ(found.at("weights").at("colour"), cut["weights"]["colour"]);
   EXPECT_EQ(found.at("weights").at("echo"), whole.at("weights").at("echo"));
+  std::filesystem::remove_all(out / "adapter");
+  for (const nlohmann::json& spoiled : {nlohmann::json{0.25}, nlohmann::json("0.25"), nlohmann::json{0.25, nullptr}}) {
+    cut["weights"]["colour"] = spoiled;
+    test::write_file(out / "weights.json", cut.dump());
+    EXPECT_THAT([&] { train_well(made, /*resume=*/true); },
+                ::testing::ThrowsMessage<Error>(::testing::HasSubstr("weights.json: task ")));
+  }
 }
 
 TEST(MadeOfRuns, ASearchNeedsDevRows) {
