@@ -37,7 +37,7 @@ def check_degrees(place, _):
     require(len(specs) == 5, f"a comparison for each degree: {specs}")
     for spec in specs:
         require("learning_rates:" in spec.read_text(), f"{spec}: every method has the same rates to choose from")
-        require_runs(place, spec, 4 * (3 + 2))
+        require_runs(place, spec, 4 * (5 + 2))
 
 
 def check_shuffled_ids(place, _):
