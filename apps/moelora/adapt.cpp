@@ -4,8 +4,6 @@
 #include <cstdio>
 #include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "core/interrupt.h"
 #include "verbs.h"
@@ -21,11 +19,10 @@ struct AdaptFlags {
   train::AdaptOptions options;
 };
 
-void run_adapt(AdaptFlags& own, std::vector<std::string> overrides) {
+void run_adapt(AdaptFlags& own) {
   install_interrupt_handlers();
   own.options.data = own.data;
   own.options.to = own.to;
-  own.options.overrides = std::move(overrides);
   own.options.gradient = own.search == "gradient";
   const train::AdaptResult result = train::adapt(own.run, own.options);
   std::printf("%-24s %s\n", "expert", "weight");
@@ -65,11 +62,11 @@ void add_adapt(CLI::App& app, const GlobalFlags&) {
   verb->allow_extras();
   verb->callback([verb, own] {
     const std::string example = "a key of the new task like --tasks." + own->options.task + ".metric=accuracy";
-    const std::vector<std::string> overrides = config_overrides(*verb, example);
-    for (const std::string& text : overrides) {
+    own->options.overrides = config_overrides(*verb, example);
+    for (const std::string& text : own->options.overrides) {
       if (!text.starts_with("tasks.")) throw_unknown_argument(*verb, "--" + text, example);
     }
-    run_adapt(*own, overrides);
+    run_adapt(*own);
   });
 }
 

@@ -20,6 +20,11 @@ struct Variant {
 };
 std::vector<Variant> variants(const config::CompareSpec& spec);
 
+/// Whether `one` is compared with it, or is it.
+inline bool is_reference_of(const Variant& reference, const Variant& one) {
+  return reference.reference && reference.sweep == one.sweep;
+}
+
 /// What all runs share and a result depends on, besides its configuration.
 struct Surroundings {
   std::string code, base, shape, tokenizer, special_tokens, chat_template, data;

@@ -39,10 +39,20 @@ std::string trial_text(const VariantResults& results, const std::string& learnin
   return text;
 }
 
+std::string grid_text(const Comparison& comparison, const Table& table) {
+  const bool score = table.rows.front().results->seeds.front().dev_is_score;
+  return "The same grid for every method, with seed " + std::to_string(comparison.trial_seed) +
+         ", chosen on the dev rows (" + (score ? "score: higher is better" : "loss: lower is better") + ")";
+}
+
+std::string rate_text(const VariantResults& results) {
+  return results.learning_rate + (results.at_edge ? " (edge of the grid)" : "");
+}
+
 std::string no_difference_text(const Table& table, const Table::Row& row) {
   if (row.results->variant.reference) return "reference";
   const auto is_its_reference = [&](const Table::Row& other) {
-    return other.results->variant.reference && other.results->variant.sweep == row.results->variant.sweep;
+    return is_reference_of(other.results->variant, row.results->variant);
   };
   return std::ranges::any_of(table.rows, is_its_reference) ? "not on the same rows and seeds"
                                                            : "the reference has no result";

@@ -39,6 +39,10 @@ std::string write_comparison(const Comparison& comparison, const std::filesystem
 /// "0.412 ± 0.013"; without deviation where there is one seed.
 std::string spread_text(const Spread& spread);
 std::string difference_text(const BootstrapResult& difference);  // "+0.013 [−0.002, +0.028]"
+/// What the learning rates' grid is, without a full stop.
+std::string grid_text(const Comparison& comparison, const Table& table);
+/// "0.005", or "0.005 (edge of the grid)".
+std::string rate_text(const VariantResults& results);
 /// Of the learning rates' grid: "0.5123", "diverged", or "–" where it wasn't tried.
 std::string trial_text(const VariantResults& results, const std::string& learning_rate);
 /// Why a row of the table is compared with nothing.

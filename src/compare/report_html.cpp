@@ -62,8 +62,7 @@ std::string difference_table(const Table& table) {
     out += row.difference ? cell(difference_text(row.difference->mean)) + cell(p_text(row.difference->mean.p)) +
                                 cell(p_text(row.difference->p_holm))
                           : cell(no_difference_text(table, row)) + cell("") + cell("");
-    out += cell(std::to_string(row.results->seeds.front().parameters)) +
-           cell(row.results->learning_rate + (row.results->at_edge ? " (edge of the grid)" : "")) +
+    out += cell(std::to_string(row.results->seeds.front().parameters)) + cell(rate_text(*row.results)) +
            cell(std::to_string(std::llround(row.train_seconds)) + " s") + "</tr>\n";
   }
   return out + "</table></div>\n";
@@ -71,11 +70,8 @@ std::string difference_table(const Table& table) {
 
 std::string grid_table(const Comparison& comparison, const Table& table) {
   if (comparison.spec.learning_rates.empty()) return "";
-  std::string out =
-      "<h2>Learning rates</h2>\n<p class=\"soft\">The same grid for every method, with seed " +
-      std::to_string(comparison.trial_seed) + ", chosen on the dev rows (" +
-      (table.rows.front().results->seeds.front().dev_is_score ? "score: higher is better" : "loss: lower is better") +
-      ")</p>\n<div class=\"wide\"><table><tr><th>method";
+  std::string out = "<h2>Learning rates</h2>\n<p class=\"soft\">" + grid_text(comparison, table) +
+                    "</p>\n<div class=\"wide\"><table><tr><th>method";
   for (const std::string& rate : comparison.spec.learning_rates) out += "<th>" + eval::html_escaped(rate);
   out += "<th></tr>\n";
   for (const Table::Row& row : table.rows) {

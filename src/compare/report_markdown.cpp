@@ -50,20 +50,15 @@ std::string markdown_differences(const Comparison& comparison, const Table& tabl
     out += row.difference ? difference_text(row.difference->mean) + " | " + formatted("%.4f", row.difference->mean.p) +
                                 " | " + formatted("%.4f", row.difference->p_holm)
                           : no_difference_text(table, row) + " | | ";
-    out += " | " + std::to_string(results.seeds.front().parameters) + " | " + results.learning_rate +
-           (results.at_edge ? " (edge of the grid)" : "") + " | " + formatted("%.0f s", std::round(row.train_seconds)) +
-           " |\n";
+    out += " | " + std::to_string(results.seeds.front().parameters) + " | " + rate_text(results) + " | " +
+           formatted("%.0f s", std::round(row.train_seconds)) + " |\n";
   }
   return out;
 }
 
 std::string markdown_grid(const Comparison& comparison, const Table& table) {
   if (comparison.spec.learning_rates.empty()) return "";
-  std::string out =
-      "\n## Learning rates\n\nThe same grid for every method, with seed " + std::to_string(comparison.trial_seed) +
-      ", chosen on the dev rows (" +
-      (table.rows.front().results->seeds.front().dev_is_score ? "score: higher is better" : "loss: lower is better") +
-      ").\n\n| method |";
+  std::string out = "\n## Learning rates\n\n" + grid_text(comparison, table) + ".\n\n| method |";
   for (const std::string& rate : comparison.spec.learning_rates) out += " " + rate + " |";
   out += "\n|---|";
   for (size_t i = 0; i < comparison.spec.learning_rates.size(); ++i) out += "---|";

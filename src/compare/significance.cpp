@@ -79,9 +79,8 @@ std::vector<std::optional<Difference>> differences(const Comparison& comparison)
   std::map<std::string, std::vector<size_t>> families;  // compared with the reference of the same swept values
   for (size_t i = 0; i < all.size(); ++i) {
     const VariantResults& one = comparison.variants[i];
-    const auto reference = std::ranges::find_if(comparison.variants, [&](const VariantResults& other) {
-      return other.variant.reference && other.variant.sweep == one.variant.sweep;
-    });
+    const auto reference = std::ranges::find_if(
+        comparison.variants, [&](const VariantResults& other) { return is_reference_of(other.variant, one.variant); });
     if (one.variant.reference || reference == comparison.variants.end() || !can_be_paired(one, *reference)) continue;
     all[i] = bootstrap_difference(one.seeds, reference->seeds, comparison.spec.resamples, kSeed);
     families[one.variant.sweep].push_back(i);

@@ -7,11 +7,10 @@
 #include <cstdlib>
 
 #include "compare/runner.h"
-#include "config/load.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "io/json_file.h"
-#include "train/made_run.h"
+#include "made_comparison.h"
 
 namespace moelora::compare {
 namespace {
@@ -22,22 +21,12 @@ namespace fs = std::filesystem;
 class InterruptedComparison : public ::testing::TestWithParam<int> {
  protected:
   InterruptedComparison() {
-    made_.config.train.max_steps = 4;
-    made_.config.adapter.search_steps = 5;
     made_.config.adapter.dropout = 0.1;
     made_.config.train.log_every = 1;
     made_.config.eval.every_steps = 2;
     made_.config.checkpoint.every_steps = 1;
     made_.config.eval.generate = true;  // so that dev_scores is called
-    made_.config.eval.max_new_tokens = 2;
-    for (const std::string task : {"colour", "echo"}) {
-      std::string rows;
-      for (int i = 0; i < 4; ++i)
-        rows += "{\"input\": \"test " + task + std::to_string(i) + "\", \"target\": \"red\"}\n";
-      test::write_file(made_.directory.path() / "data" / task / "test.jsonl", rows);
-      made_.config.tasks[task].metric = "rouge_l";
-    }
-    test::write_file(made_.directory.path() / "run.yaml", config::to_yaml(made_.config));
+    made_.write_config();
   }
 
   /// `name`: where it computes, and where its results are kept.
@@ -60,7 +49,7 @@ class InterruptedComparison : public ::testing::TestWithParam<int> {
     return all;
   }
 
-  testing::MadeRun made_;
+  testing::MadeComparison made_;
 };
 
 /// In place of generated answers' scores: of what a run has learnt, by its B.

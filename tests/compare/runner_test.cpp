@@ -12,7 +12,7 @@
 #include "core/durable.h"
 #include "core/error.h"
 #include "core/hash.h"
-#include "train/made_run.h"
+#include "made_comparison.h"
 
 namespace moelora::compare {
 namespace {
@@ -22,19 +22,8 @@ namespace fs = std::filesystem;
 class Compared : public ::testing::Test {
  protected:
   Compared() {
-    made_.config.train.max_steps = 4;
     made_.config.train.learning_rate = 0.02;
-    made_.config.adapter.search_steps = 5;
-    made_.config.eval.max_new_tokens = 2;
-    const fs::path data = made_.directory.path() / "data";
-    for (const std::string task : {"colour", "echo"}) {
-      std::string rows;
-      for (int i = 0; i < 4; ++i)
-        rows += "{\"input\": \"test " + task + std::to_string(i) + "\", \"target\": \"red\"}\n";
-      test::write_file(data / task / "test.jsonl", rows);
-      made_.config.tasks[task].metric = "rouge_l";
-    }
-    test::write_file(made_.directory.path() / "run.yaml", config::to_yaml(made_.config));
+    made_.write_config();
   }
 
   config::CompareSpec spec(const std::string& rest) const {
@@ -43,7 +32,7 @@ class Compared : public ::testing::Test {
                                       dir + "/compare.yaml");
   }
 
-  testing::MadeRun made_;
+  testing::MadeComparison made_;
 };
 
 TEST_F(Compared, EveryMethodOnceAndNeverAgain) {
