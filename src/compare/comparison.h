@@ -30,7 +30,7 @@ struct VariantResults {
   Variant variant;
   std::vector<Trial> trials;  // in the order of the grid; empty without one
   std::string learning_rate;  // the best of them, or the configuration's
-  bool at_edge = false;       // the best is the first or last of several: the grid should be wider
+  bool at_edge = false;       // the best is the lowest or highest of several: the grid should be wider
   std::vector<Result> seeds;  // in the order of the spec
 };
 

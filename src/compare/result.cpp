@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "eval/rescore.h"
 
 namespace moelora::compare {
 namespace {
@@ -11,7 +12,7 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr int kFormatVersion = 1;
+constexpr int kFormatVersion = 2;  // 1: a task's groups were numbered by themselves
 
 json curve_json(const std::vector<CurvePoint>& curve) {
   json points = json::array();
@@ -52,8 +53,7 @@ ordered_json task_json(const TaskResult& task) {
     if (!row.gold.empty()) {
       const int64_t gold = place(row.gold), answered = answered_place(row);
       rows.push_back({gold, answered});
-    } else if (row.right + row.wrong + row.missed > 0 || task.metric.starts_with("micro_f1") ||
-               task.metric == "f1_changed_words") {
+    } else if (eval::counts_items(task.metric)) {
       rows.push_back({row.right, row.wrong, row.missed});
     } else {
       rows.push_back(row.score);

@@ -21,7 +21,7 @@ struct TaskResult {
   std::string metric;
   double score = 0;
   std::vector<eval::RowScore> rows;
-  std::vector<int64_t> groups;  // of each row: rows of one number belong together (data.group)
+  std::vector<int64_t> groups;  // of each row: rows of one number belong together (data.group), of other tasks too
 };
 
 struct CurvePoint {

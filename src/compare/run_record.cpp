@@ -3,6 +3,7 @@
 #include <cmath>
 #include <exception>
 #include <fstream>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -37,6 +38,23 @@ double Stopwatch::seconds() const {
   return before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
+void record_test(const eval::Evaluation& evaluation, Result& result) {
+  result.test_seconds = evaluation.seconds;
+  std::map<std::string, int64_t> groups;
+  for (const eval::TaskReport& task : evaluation.report.tasks) {
+    TaskResult& one = result.tasks.emplace_back();
+    one.task = task.task;
+    one.metric = task.result.metric;
+    one.score = task.result.score;
+    for (const eval::RowPrediction& row : task.rows) {
+      one.rows.push_back(row.score);
+      const std::string name =
+          row.group.empty() ? "row " + std::to_string(one.rows.size()) + " of " + task.task : "group " + row.group;
+      one.groups.push_back(groups.try_emplace(name, static_cast<int64_t>(groups.size())).first->second);
+    }
+  }
+}
+
 void read_curves(const std::filesystem::path& run, Result& result) {
   std::ifstream lines(run / "metrics.jsonl");
   for (std::string line; std::getline(lines, line);) {
@@ -44,7 +62,8 @@ void read_curves(const std::filesystem::path& run, Result& result) {
     if (record.contains("train")) result.train_curve.push_back({record.at("step"), record["train"].at("loss")});
     if (!record.contains("eval")) continue;
     for (const auto& [task, values] : record["eval"].items()) {
-      const CurvePoint point{record.at("step"), values.at("loss")};
+      if (!values.contains("loss")) continue;  // a score alone, of a task none of whose dev rows fit with their answers
+      const CurvePoint point{record.at("step"), values["loss"]};
       if (task == config::kBestOfMean) {
         result.dev_curve.push_back(point);
       } else {

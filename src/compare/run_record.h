@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "compare/result.h"
+#include "eval/evaluator.h"
 
 namespace moelora::compare {
 
@@ -22,6 +23,9 @@ class Stopwatch {
   double before_ = 0;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
+
+/// Scores, and of each test row what it adds to them. Rows of one group have one number, in whichever tasks they stand.
+void record_test(const eval::Evaluation& evaluation, Result& result);
 
 /// Loss curves out of a run's metrics.jsonl; of a run that is made of several there are none.
 void read_curves(const std::filesystem::path& run, Result& result);

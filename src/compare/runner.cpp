@@ -17,6 +17,7 @@
 #include "compare/result_store.h"
 #include "compare/run_record.h"
 #include "compare/selection.h"
+#include "compare/task_runs.h"
 #include "config/load.h"
 #include "config/method.h"
 #include "core/durable.h"
@@ -29,7 +30,6 @@
 #include "eval/evaluator.h"
 #include "text/assets.h"
 #include "train/finish.h"
-#include "train/made_of_runs.h"
 #include "train/plan.h"
 
 namespace moelora::compare {
@@ -105,6 +105,23 @@ class Runner {
       for (const std::string& rate : rates)
         make_cell(spec(), variant, rate, spec().seeds.front(), comparison_.surroundings);
     }
+  }
+
+  /// What is wrong with any method's rows comes before the first run too, those that it is tested on included: what
+  /// mends it makes other runs of all that were trained before. Takes as long as preparing one run of each method.
+  void check_rows() {
+    if (rows_are_checked_) return;
+    std::set<std::string> warnings;
+    for (const Variant& variant : variants(spec())) {
+      const std::string rate = spec().learning_rates.empty() ? "" : spec().learning_rates.front();
+      const train::RunSetup setup =
+          train::prepare_data(make_cell(spec(), variant, rate, spec().seeds.front(), comparison_.surroundings).config);
+      eval::check_rows(setup.base.shape, setup.dataset, data::Split::kTest, *setup.renderer,
+                       test_options(setup.config));
+      warnings.insert(setup.dataset.warnings.begin(), setup.dataset.warnings.end());
+    }
+    for (const std::string& warning : warnings) log_warn(warning);
+    rows_are_checked_ = true;
   }
 
   /// Every run once, without those that other processes are at: a seed of every variant before the next seed, so that a
@@ -200,6 +217,7 @@ class Runner {
     std::optional<Result> result = results_.find(cell, with_test);
     if (!result && options_.report_only) return std::nullopt;
     if (!result) {
+      check_rows();
       const std::unique_ptr<RunLock> claim = RunLock::take_if_free(claim_of(cell));
       if (!claim) return std::nullopt;
       result = results_.find(cell, with_test);  // the process that had it may have finished a moment ago
@@ -219,23 +237,6 @@ class Runner {
   fs::path claim_of(const Cell& cell) const {
     const bool shared = config::is_made_of_runs(cell.config.adapter.method);
     return fs::path(spec().output) / "claims" / (shared ? tasks_key(cell) : cell.key);
-  }
-
-  /// What the runs of single tasks of lora_per_task, lorahub and task_arithmetic depend on: those are the same runs.
-  std::string tasks_key(const Cell& cell) const {
-    return hash_hex(train::task_runs_identity(cell.config) + cell.identity.at("data").dump() +
-                    cell.identity.at("base").dump() + comparison_.surroundings.code);
-  }
-
-  /// The tasks' LoRAs that several methods are made of stand in one directory.
-  void share_task_runs(const Cell& cell) const {
-    if (!config::is_made_of_runs(cell.config.adapter.method)) return;
-    const fs::path shared = fs::absolute(spec().output) / "tasks" / tasks_key(cell);
-    const fs::path link = fs::path(cell.config.output) / "tasks";
-    if (fs::exists(fs::symlink_status(link))) return;
-    fs::create_directories(shared);
-    fs::create_directories(link.parent_path());
-    fs::create_directory_symlink(shared, link);
   }
 
   Result compute(const Cell& cell, bool with_test) {
@@ -261,7 +262,7 @@ class Runner {
                (cell.learning_rate.empty() ? "" : ", learning rate " + cell.learning_rate));
     }
     const fs::path dir = cell.config.output;
-    share_task_runs(cell);
+    share_task_runs(cell, spec().output);
     fs::create_directories(dir);
     train::RunSetup setup = train::prepare_data(cell.config);
     attach_base(setup);
@@ -304,24 +305,16 @@ class Runner {
     return {train::compute_dtype(config.train.dtype), train::training_form(config)};
   }
 
-  void test(const train::RunSetup& setup, Result& result) const {
-    eval::EvaluateOptions options{.eval = setup.config.eval, .seed = setup.config.train.seed};
+  eval::EvaluateOptions test_options(const config::RunConfig& config) const {
+    eval::EvaluateOptions options{.eval = config.eval, .seed = config.train.seed};
     options.eval.rows = spec().test_rows;
+    return options;
+  }
+
+  void test(const train::RunSetup& setup, Result& result) const {
     const eval::Evaluation evaluation =
-        eval::evaluate(setup.model, setup.dataset, data::Split::kTest, *setup.renderer, options);
-    result.test_seconds = evaluation.seconds;
-    for (const eval::TaskReport& task : evaluation.report.tasks) {
-      TaskResult& one = result.tasks.emplace_back();
-      one.task = task.task;
-      one.metric = task.result.metric;
-      one.score = task.result.score;
-      std::map<std::string, int64_t> groups;
-      for (const eval::RowPrediction& row : task.rows) {
-        one.rows.push_back(row.score);
-        const std::string name = row.group.empty() ? "row " + std::to_string(one.rows.size()) : "group " + row.group;
-        one.groups.push_back(groups.try_emplace(name, static_cast<int64_t>(groups.size())).first->second);
-      }
-    }
+        eval::evaluate(setup.model, setup.dataset, data::Split::kTest, *setup.renderer, test_options(setup.config));
+    record_test(evaluation, result);
   }
 
   const RunnerOptions& options_;
@@ -331,6 +324,7 @@ class Runner {
   std::set<std::string> wanted_keys_, missing_keys_;  // of this pass
   int64_t runs_of_unknown_rates_ = 0;                 // whose keys can't be known yet
   int64_t computed_before_pass_ = 0;
+  bool rows_are_checked_ = false;
   train::LoadedBase base_;
   Form base_form_;
 };

@@ -8,6 +8,14 @@
 
 namespace moelora::compare {
 
+namespace {
+
+double rate_of(const std::string& text) {
+  return std::stod(text);
+}
+
+}  // namespace
+
 bool take_best_rate(const config::CompareSpec& spec, bool higher_is_better, VariantResults& results) {
   const Trial* best = nullptr;
   for (const Trial& trial : results.trials) {
@@ -15,9 +23,10 @@ bool take_best_rate(const config::CompareSpec& spec, bool higher_is_better, Vari
     if (best == nullptr || (higher_is_better ? trial.dev > best->dev : trial.dev < best->dev)) best = &trial;
   }
   if (best == nullptr) return false;
-  const std::vector<std::string>& grid = spec.learning_rates;
   results.learning_rate = best->learning_rate;
-  results.at_edge = grid.size() > 1 && (best->learning_rate == grid.front() || best->learning_rate == grid.back());
+  const auto [lowest, highest] = std::ranges::minmax(spec.learning_rates, {}, rate_of);
+  results.at_edge = spec.learning_rates.size() > 1 && (rate_of(results.learning_rate) <= rate_of(lowest) ||
+                                                       rate_of(results.learning_rate) >= rate_of(highest));
   return true;
 }
 

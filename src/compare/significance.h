@@ -1,9 +1,10 @@
 // Whether a variant differs from the reference by more than the seeds and the choice of test rows would make it.
 //
-// Hierarchical bootstrap, paired: in each resample the seeds are drawn with replacement, then, once for each task, the
-// groups of test rows (data.group; rows without one are each their own); both methods are scored anew on those rows
-// with every drawn seed. Seeds and rows are crossed, not nested: every seed is tested on the same rows, so which rows
-// those are is an error that all seeds share, and rows drawn for each seed by itself would average it away. The
+// Hierarchical bootstrap, paired: in each resample the seeds are drawn with replacement, then the groups of test rows
+// (data.group; rows without one are each their own); both methods are scored anew on those rows with every drawn seed.
+// Seeds and rows are crossed, not nested: every seed is tested on the same rows, so which rows those are is an error
+// that all seeds share, and rows drawn for each seed by itself would average it away. So it is with tasks: a group that
+// stands in several is drawn once for all of them. Tasks that share no group have as many drawn as they have. The
 // endpoint is the mean over tasks of the difference, averaged over the drawn seeds. Holm's correction is over all
 // variants compared with the same reference.
 #pragma once

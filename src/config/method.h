@@ -23,6 +23,7 @@ struct MethodTraits {
   bool experts = false;  // `adapter.experts` divides the rank
   GateSees gate = GateSees::kNothing;
   bool task_prompt = false;       // the prompt has a line that names the task
+  bool dev_weights = false;       // what it makes of the tasks' LoRAs is decided on their dev rows
   std::string_view no_gate = {};  // what weighs the adapter where no gate does
 };
 
@@ -34,8 +35,11 @@ inline constexpr auto kMethods = std::to_array<MethodTraits>({
     {.name = "lora", .no_gate = "plain LoRA"},
     {.name = "lora_task_prompt", .task_prompt = true, .no_gate = "plain LoRA"},
     {.name = "lora_per_task", .trains = Trains::kLoraPerTask, .no_gate = "weights of the tasks' LoRAs"},
-    {.name = "lorahub", .trains = Trains::kLoraPerTask, .no_gate = "weights of the tasks' LoRAs"},
-    {.name = "task_arithmetic", .trains = Trains::kLoraPerTask, .no_gate = "weights of the tasks' LoRAs"},
+    {.name = "lorahub", .trains = Trains::kLoraPerTask, .dev_weights = true, .no_gate = "weights of the tasks' LoRAs"},
+    {.name = "task_arithmetic",
+     .trains = Trains::kLoraPerTask,
+     .dev_weights = true,
+     .no_gate = "weights of the tasks' LoRAs"},
     {.name = "full", .trains = Trains::kBase},
 });
 static_assert(kMethods.size() == static_cast<size_t>(Method::kFull) + 1);
@@ -52,6 +56,16 @@ constexpr bool mixes_experts(Method method) {
 /// Whether the method is made of several runs, one LoRA a task, instead of being trained as one.
 constexpr bool is_made_of_runs(Method method) {
   return traits(method).trains == Trains::kLoraPerTask;
+}
+
+/// Whether dev rows of each task decide what becomes of the tasks' LoRAs.
+constexpr bool finds_weights_on_dev_rows(Method method) {
+  return traits(method).dev_weights;
+}
+
+/// Whether one adapter is trained, which may start from another (`adapter.start`).
+constexpr bool trains_one_adapter(Method method) {
+  return traits(method).trains == Trains::kAdapter;
 }
 
 constexpr bool trains_base(Method method) {

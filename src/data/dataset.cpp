@@ -39,7 +39,6 @@ class Loader {
     errors_ = std::move(sources.errors);
     result_.warnings = std::move(sources.warnings);
     result_.config = config_;
-    check_repeats(sources.files);
     for (const SourceEntry& entry : sources.files) {
       if (!contains(request_.splits, entry.split)) continue;
       try {
@@ -59,15 +58,12 @@ class Loader {
   }
 
  private:
-  void check_repeats(const std::vector<SourceEntry>& files) {
-    std::set<std::string> seen;
-    for (const SourceEntry& entry : files) {
-      std::error_code error;
-      const std::string path = std::filesystem::weakly_canonical(entry.path, error).string();
-      if (seen.insert(path).second) continue;
-      errors_.push_back(Error(ErrorKind::kConfig,
-                              {entry.path.string(), "the file is named by two data sources", "", "each file once"}));
-    }
+  /// Of a file some of whose rows are taken; `data.tasks` may leave out those of another source.
+  void check_repeat(const SourceEntry& entry) {
+    std::error_code ignored;
+    if (taken_files_.insert(std::filesystem::weakly_canonical(entry.path, ignored)).second) return;
+    errors_.push_back(Error(ErrorKind::kConfig,
+                            {entry.path.string(), "the file is named by two data sources", "", "each file once"}));
   }
 
   void read(const SourceEntry& entry) {
@@ -86,8 +82,9 @@ class Loader {
                              .licence = file.licence.empty() ? entry.licence : file.licence,
                              .rows = static_cast<int64_t>(file.rows.size()),
                              .bad_rows = static_cast<int64_t>(file.bad.size())});
-    labels_.push_back(entry.task ? "=" + *entry.task : entry.fallback_task.value_or(""));
-    bool other_label = false;
+    labels_.push_back((entry.task ? "=" + *entry.task : entry.fallback_task.value_or("")) +
+                      (entry.columns ? " " + describe(*entry.columns) : ""));
+    bool other_label = false, taken = false;
     for (Row& row : file.rows) {
       label(entry, row);
       if (!config_.tasks.empty() && std::ranges::find(config_.tasks, row.task) == config_.tasks.end()) {
@@ -100,10 +97,12 @@ class Loader {
         result_.warnings.push_back(row.where() + ": the row's own label `" + row.task +
                                    "` names its task, not the directory `" + *entry.fallback_task + "`");
       }
+      taken = true;
       Task& task = tasks_[row.task];
       if (task.name.empty()) task.name = row.task;
       task.rows[static_cast<size_t>(entry.split)].push_back(std::move(row));
     }
+    if (taken) check_repeat(entry);
   }
 
   void label(const SourceEntry& entry, Row& row) {
@@ -196,8 +195,9 @@ class Loader {
   const std::map<std::string, config::TaskConfig>& settings_;
   const DatasetRequest& request_;
   std::map<std::string, Task> tasks_;
+  std::set<std::filesystem::path> taken_files_;
   std::set<std::string> left_out_;   // tasks that data.tasks doesn't name
-  std::vector<std::string> labels_;  // of each file: what gives its rows their task
+  std::vector<std::string> labels_;  // of each file: what gives its rows their task, and their columns other names
   std::vector<Error> errors_;
   int64_t bad_rows_ = 0;
   Dataset result_;

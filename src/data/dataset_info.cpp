@@ -173,6 +173,15 @@ std::vector<InfoEntry> read_dataset_info(const std::filesystem::path& path, cons
   return InfoReader(path).read(name);
 }
 
+std::string describe(const ColumnMap& map) {
+  return json({{"format", map.format},
+               {"columns", map.columns},
+               {"role_tag", map.role_tag},
+               {"content_tag", map.content_tag},
+               {"roles", map.roles}})
+      .dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
+}
+
 std::string rename_columns(const simdjson::dom::object& row, const ColumnMap& map) {
   std::string text = "{";
   for (const auto field : row) {

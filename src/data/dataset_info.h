@@ -39,6 +39,9 @@ inline constexpr std::string_view kDatasetInfoFile = "dataset_info.json";
 /// unknown keys), and Error(kConfig) with the nearest name for an unknown entry.
 std::vector<InfoEntry> read_dataset_info(const std::filesystem::path& path, const std::string& name);
 
+/// The map as text: one for each.
+std::string describe(const ColumnMap& map);
+
 /// The row with its columns renamed, as JSON. Keys that every format may carry stay; keys of ours that the map doesn't
 /// name are left out, as LLaMA-Factory leaves them. Throws RowProblem where the messages aren't as the tags say.
 std::string rename_columns(const simdjson::dom::object& row, const ColumnMap& map);

@@ -77,9 +77,10 @@ std::vector<Comparison> baselines_of(const TaskWork& work, uint64_t seed) {
 
 class Preparation {
  public:
-  Preparation(const adapters::Model& model, const data::Dataset& dataset, data::Split split,
-              const data::PromptRenderer& renderer, const EvaluateOptions& options)
-      : model_(model), dataset_(dataset), split_(split), renderer_(renderer), options_(options) {}
+  /// `adapters` may be null.
+  Preparation(const nn::ModelConfig& shape, const adapters::AdapterSet* adapters, const data::Dataset& dataset,
+              data::Split split, const data::PromptRenderer& renderer, const EvaluateOptions& options)
+      : shape_(shape), adapters_(adapters), dataset_(dataset), split_(split), renderer_(renderer), options_(options) {}
 
   /// Everything that can be wrong is found here.
   std::vector<TaskWork> prepare() const {
@@ -108,7 +109,7 @@ class Preparation {
 
   TaskWork prepare(const data::Task& task) const {
     TaskWork work{.name = task.name, .task = &task};
-    if (model_.adapters) work.adapter_task = model_.adapters->task_index(task.name);
+    if (adapters_ != nullptr) work.adapter_task = adapters_->task_index(task.name);
     work.max_new_tokens = task.settings.max_new_tokens.value_or(options_.eval.max_new_tokens);
     work.specs = metrics_of(task);
 
@@ -142,7 +143,7 @@ class Preparation {
   }
 
   int64_t prompt_limit(const data::Task& task, int64_t max_new_tokens) const {
-    const int64_t context = model_.decoder->config().max_positions;
+    const int64_t context = shape_.max_positions;
     if (max_new_tokens >= context) {
       throw Error(ErrorKind::kLimit, {.where = "task " + task.name,
                                       .problem = "max_new_tokens leave no room for a prompt in the model's context",
@@ -152,7 +153,8 @@ class Preparation {
     return std::min(dataset_.config.max_length, context - max_new_tokens);
   }
 
-  const adapters::Model& model_;
+  const nn::ModelConfig& shape_;
+  const adapters::AdapterSet* adapters_;
   const data::Dataset& dataset_;
   data::Split split_;
   const data::PromptRenderer& renderer_;
@@ -219,7 +221,8 @@ TaskReport report_of(const TaskWork& work, const data::PromptRenderer& renderer,
 
 Evaluation evaluate(const adapters::Model& model, const data::Dataset& dataset, data::Split split,
                     const data::PromptRenderer& renderer, const EvaluateOptions& options) {
-  std::vector<TaskWork> work = Preparation(model, dataset, split, renderer, options).prepare();
+  std::vector<TaskWork> work =
+      Preparation(model.decoder->config(), model.adapters.get(), dataset, split, renderer, options).prepare();
   const auto begin = std::chrono::steady_clock::now();
   const generate::EngineCounts counts = answer(model, renderer, options, &work);
   Evaluation evaluation{
@@ -237,6 +240,11 @@ Evaluation evaluate(const adapters::Model& model, const data::Dataset& dataset, 
   if (cut > 0) report.facts.emplace_back("prompts cut to fit", std::to_string(cut));
   if (dropped > 0) report.facts.emplace_back("prompts dropped, too long", std::to_string(dropped));
   return evaluation;
+}
+
+void check_rows(const nn::ModelConfig& shape, const data::Dataset& dataset, data::Split split,
+                const data::PromptRenderer& renderer, const EvaluateOptions& options) {
+  Preparation(shape, nullptr, dataset, split, renderer, options).prepare();
 }
 
 std::map<std::string, double> task_scores(const Report& report) {

@@ -11,6 +11,7 @@
 #include "data/dataset.h"
 #include "data/prompt.h"
 #include "eval/report.h"
+#include "nn/model_config.h"
 
 namespace moelora::adapters {
 struct Model;
@@ -50,6 +51,11 @@ struct Evaluation {
 /// max_new_tokens leave no room for prompts, and Error (kInterrupted) on a signal.
 Evaluation evaluate(const adapters::Model& model, const data::Dataset& dataset, data::Split split,
                     const data::PromptRenderer& renderer, const EvaluateOptions& options);
+
+/// Throws what evaluate would of these rows, and so before there is a model with its adapters; the one thing that it
+/// can't see is a task that those don't know.
+void check_rows(const nn::ModelConfig& shape, const data::Dataset& dataset, data::Split split,
+                const data::PromptRenderer& renderer, const EvaluateOptions& options);
 
 /// The score of each task: what a trainer compares checkpoints by.
 std::map<std::string, double> task_scores(const Report& report);

@@ -30,6 +30,10 @@ double macro_f1(std::span<const RowScore> rows, std::span<const int64_t> counts)
 
 }  // namespace
 
+bool counts_items(std::string_view metric) {
+  return metric.starts_with("micro_f1") || metric == "f1_changed_words";
+}
+
 double rescore(std::string_view metric, std::span<const RowScore> rows, std::span<const int64_t> counts) {
   make_metric(metric, {});  // throws for an unknown one
   if (metric == "macro_f1") return macro_f1(rows, counts);
@@ -43,8 +47,7 @@ double rescore(std::string_view metric, std::span<const RowScore> rows, std::spa
     sum += static_cast<double>(counts[i]) * rows[i].score;
   }
   if (taken == 0) return 0;
-  const bool counts_items = metric.starts_with("micro_f1") || metric == "f1_changed_words";
-  return counts_items ? ratios(right, wrong, missed).f1 : sum / static_cast<double>(taken);
+  return counts_items(metric) ? ratios(right, wrong, missed).f1 : sum / static_cast<double>(taken);
 }
 
 }  // namespace moelora::eval

@@ -11,6 +11,10 @@
 
 namespace moelora::eval {
 
+/// Whether the metric is made of the items of all rows, counted (RowScore's right, wrong and missed), and not of scores
+/// of each.
+bool counts_items(std::string_view metric);
+
 /// The score that the metric of that name has for rows[i] taken counts[i] times (counts of the rows' length): micro F1
 /// of the summed counts, macro F1 over the classes that are gold or answered, else the mean of the rows' scores.
 /// Nothing taken: 0. Throws Error (kConfig) for an unknown metric.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <set>
 
 #include "config/enum_names.h"
 #include "config/load.h"
@@ -16,6 +17,7 @@
 #include "core/suggest.h"
 #include "data/encode.h"
 #include "data/packing.h"
+#include "data/sources.h"
 #include "eval/metric.h"
 #include "train/evolution.h"
 #include "train/new_task.h"
@@ -79,7 +81,9 @@ class Adaptation {
   /// What the command line alone has wrong comes before the base is read.
   OpenRun open(const std::filesystem::path& run) const {
     check_overrides();
-    return open_run(run, {.base = options_.base});
+    // The artefact names the base, and is read from elsewhere.
+    const bool is_path = std::filesystem::is_directory(options_.base);
+    return open_run(run, {.base = is_path ? std::filesystem::absolute(options_.base).string() : options_.base});
   }
 
   const config::AdapterConfig& adapter() const { return run_.saved.config.adapter; }
@@ -136,8 +140,9 @@ class Adaptation {
     config::RunConfig& config = run_.saved.config;
     config = config::parse_config(config::to_yaml(config), run / "config.yaml", options_.overrides);
     const auto own = config.tasks.find(options_.task);
-    if (own != config.tasks.end() && own->second.metric)
-      eval::parse_metric_specs(*own->second.metric, "tasks." + options_.task + ".metric");
+    if (own == config.tasks.end()) return;
+    own->second.group.reset();  // a task that the run left out is new to it, and by itself
+    if (own->second.metric) eval::parse_metric_specs(*own->second.metric, "tasks." + options_.task + ".metric");
   }
 
   void read_rows() {
@@ -149,11 +154,17 @@ class Adaptation {
     const data::Dataset dataset =
         data::load_dataset(data, settings, {.splits = {data::Split::kTrain}, .unnamed_files_are = data::Split::kTrain});
     files_ = dataset.files;
+    has_own_source_ = !is_in_run_data();
     task_type_ = dataset.tasks.front().task_type();
     const data::EncodedRows encoded = data::encode_rows(dataset, data::Split::kTrain, *run_.renderer, {});
     data::EncodedRows rows(task_->index() + 1);
     for (int64_t i = 0; i < encoded.size(); ++i)
       rows.append(task_->index(), encoded.row(i), encoded.prompt(i), encoded.answer(i));
+    if (rows.size() == 0) {
+      throw Error(ErrorKind::kData, {.where = options_.data.string(),
+                                     .problem = "no row of the task is left: all are longer than data.max_length",
+                                     .expected = "rows of at most " + std::to_string(data.max_length) + " tokens"});
+    }
     rows_ = data::pack_range(rows, 0, rows.size(), {.tokens_per_batch = run_.saved.config.train.tokens_per_batch});
   }
 
@@ -161,6 +172,31 @@ class Adaptation {
     config::DataSource source{.path = std::filesystem::absolute(options_.data).string(), .task = options_.task};
     if (!std::filesystem::is_directory(options_.data)) source.split = "train";
     return source;
+  }
+
+  /// Whether the run's own sources give the task's files, which `data.tasks` left out. Throws where they give them to
+  /// another task: the files would be read twice.
+  bool is_in_run_data() const {
+    const config::DataConfig& data = run_.saved.config.data;
+    const auto canonical = [](const std::filesystem::path& path) {
+      std::error_code ignored;
+      return std::filesystem::weakly_canonical(path, ignored);
+    };
+    std::set<std::filesystem::path> own;
+    for (const data::SourceFile& file : files_) own.insert(canonical(file.path));
+    bool is_there = false;
+    for (const data::SourceEntry& entry : data::list_sources(data, {}).files) {
+      if (!own.contains(canonical(entry.path))) continue;
+      const std::string task = entry.task.value_or(entry.fallback_task.value_or(""));
+      const bool left_out = !data.tasks.empty() && std::ranges::find(data.tasks, task) == data.tasks.end();
+      is_there |= task == options_.task;
+      if (task == options_.task || left_out) continue;
+      throw Error(ErrorKind::kUsage, {.where = "--data",
+                                      .problem = "the run has this file already",
+                                      .found = entry.path.string() + (task.empty() ? "" : " of task " + task),
+                                      .expected = "rows of the new task alone"});
+    }
+    return is_there;
   }
 
   double loss() const { return loss_or_infinity(run_.model, rows_); }
@@ -301,7 +337,7 @@ class Adaptation {
     saved.tasks.push_back({options_.task, task_type_, saved.step});
     saved.config.output = options_.to.string();
     saved.sources.insert(saved.sources.end(), files_.begin(), files_.end());
-    if (!options_.data.empty()) saved.config.data.sources.push_back(source());
+    if (has_own_source_) saved.config.data.sources.push_back(source());
     if (!saved.config.data.tasks.empty()) saved.config.data.tasks.push_back(options_.task);
     for (auto& [name, value] : saved.tensors) {
       if (name == "task_embedding") value = task_->embeddings();
@@ -321,6 +357,7 @@ class Adaptation {
   std::optional<NewTask> task_;
   data::StepBatches rows_;
   std::vector<data::SourceFile> files_;
+  bool has_own_source_ = false;  // beside the run's
   std::string task_type_;
   AdaptResult result_;
 };

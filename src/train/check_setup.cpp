@@ -1,10 +1,12 @@
 #include "train/check_setup.h"
 
 #include <algorithm>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "config/enum_names.h"
 #include "config/method.h"
 #include "core/error.h"
 #include "core/suggest.h"
@@ -56,6 +58,40 @@ void check_groups(const RunSetup& setup, std::vector<Error>& errors) {
   } catch (const Error& error) {
     errors.push_back(error);
   }
+}
+
+/// Where what a method makes of the tasks' LoRAs is decided on their dev rows, each must have some.
+void check_dev_rows(const RunSetup& setup, std::vector<Error>& errors) {
+  const config::Method method = setup.config.adapter.method;
+  if (!config::finds_weights_on_dev_rows(method)) return;
+  std::map<std::string, bool> has_rows;  // by task or group of tasks
+  for (size_t t = 0; t < setup.dataset.tasks.size(); ++t) {
+    const data::Task& task = setup.dataset.tasks[t];
+    has_rows[task.settings.group.value_or(task.name)] |= setup.dev_rows->stats()[t].samples > 0;
+  }
+  std::vector<std::string> without;
+  for (const auto& [name, has] : has_rows) {
+    if (!has) without.push_back(name);
+  }
+  if (without.empty()) return;
+  errors.push_back(Error(ErrorKind::kConfig,
+                         {.where = "adapter.method",
+                          .problem = "the method finds its weights on the tasks' dev rows",
+                          .found = config::name_of(method) + ", and no dev rows that fit of " + list_names(without),
+                          .expected = "dev rows for every task",
+                          .hint = "`lora_per_task` needs none"}));
+}
+
+void check_start(const RunSetup& setup, std::vector<Error>& errors) {
+  const config::AdapterConfig& adapter = setup.config.adapter;
+  if (adapter.start.empty() || config::trains_one_adapter(adapter.method)) return;
+  errors.push_back(Error(ErrorKind::kConfig,
+                         {.where = "adapter.start",
+                          .problem = config::trains_base(adapter.method)
+                                         ? "the method trains the model itself, not an adapter that could start there"
+                                         : "the method is made of several runs, which have no one start",
+                          .found = "adapter.method " + config::name_of(adapter.method),
+                          .expected = "a method that trains one adapter, or no `adapter.start`"}));
 }
 
 void check_shares(const RunSetup& setup, std::vector<Error>& errors) {
@@ -134,6 +170,8 @@ void check_setup(RunSetup& setup) {
   std::vector<Error> errors;
   check_best(setup, errors);
   check_groups(setup, errors);
+  check_dev_rows(setup, errors);
+  check_start(setup, errors);
   check_shares(setup, errors);
   check_metrics(setup, errors);
   check_targets(setup, errors);

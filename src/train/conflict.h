@@ -1,8 +1,8 @@
 // How far the tasks' gradients agree: the cosine of the angle between what two tasks want of the experts' A and B in
 // one step. Near 1 they pull together, near 0 they don't meet, below 0 a step for one is a step against the other.
 //
-//   g_t = gradient, by all A and B, of task t's share of the step's objective     (sum over t of g_t: the step's
-//   gradient) cosine(t, u) = g_t · g_u / (|g_t| |g_u|)
+//   g_t = gradient, by all A and B, of task t's share of the step's objective (their sum: the step's gradient)
+//   cosine(t, u) = g_t · g_u / (|g_t| |g_u|)
 //
 // Gate and embeddings are left out: a task's row of the embedding is its own, and orthogonal to every other's.
 #pragma once

@@ -56,16 +56,19 @@ DevEvaluation evaluate_on_dev(const RunSetup& setup, const DevScores& dev_scores
   DevEvaluation dev{.tasks = task_losses(setup, dev_loss(setup, step))};
   if (dev_scores) dev.scores = dev_scores(setup);
   for (const auto& [task, score] : dev.scores) dev.tasks[task]["score"] = score;
-  double mean_loss = 0, mean_score = 0;
-  for (const auto& [task, values] : dev.tasks.items())
-    mean_loss += values.value("loss", 0.0) / static_cast<double>(dev.tasks.size());
+  double losses = 0, with_loss = 0, mean_score = 0;
+  for (const auto& [task, values] : dev.tasks.items()) {
+    if (!values.contains("loss")) continue;  // none of its rows fits with its answer
+    losses += values["loss"].get<double>();
+    ++with_loss;
+  }
   for (const auto& [task, score] : dev.scores) mean_score += score / static_cast<double>(dev.scores.size());
-  dev.tasks["mean"]["loss"] = mean_loss;
+  dev.tasks["mean"]["loss"] = losses / with_loss;
   if (dev.by_score()) dev.tasks["mean"]["score"] = mean_score;
   const std::string kind = dev.by_score() ? "score" : "loss", &best = setup.config.eval.best;
   const bool per_task = best == config::kBestPerTask;
   dev.value = dev.tasks.at(per_task ? config::kBestOfMean : best).at(kind);
-  if (!per_task) {
+  if (!per_task || config::is_made_of_runs(setup.config.adapter.method)) {  // those have judged each in its own run
     dev.judged = {dev.value};
     return dev;
   }

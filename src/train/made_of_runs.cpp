@@ -30,16 +30,12 @@ constexpr double kHubBound = 1.5;     // of each |w|, as published
 constexpr int kLambdas = 10;          // 0.1, 0.2 … 1
 constexpr const char* kFound = "weights.json";
 
-/// The dev rows of a group of tasks. Throws Error (kData) where it has none.
+/// The dev rows of a group of tasks; it has some (train/check_setup.h).
 data::StepBatches dev_batches(const RunSetup& setup, const config::TaskGroups& groups, int64_t group) {
   data::EncodedRows rows(setup.dev_rows->task_count());
   for (int64_t i = 0; i < setup.dev_rows->size(); ++i) {
     if (groups.of_task[setup.dev_rows->task(i)] != group) continue;
     rows.append(setup.dev_rows->task(i), setup.dev_rows->row(i), setup.dev_rows->prompt(i), setup.dev_rows->answer(i));
-  }
-  if (rows.size() == 0) {
-    throw Error(ErrorKind::kData, {.where = "task " + groups.names[group],
-                                   .problem = "the method finds its weights on dev rows, and the task has none"});
   }
   return data::pack_range(rows, 0, rows.size(), {.tokens_per_batch = setup.config.train.tokens_per_batch});
 }
@@ -186,7 +182,6 @@ class RunsOfTasks {
     tensors.emplace_back("expert_weights", own);
     setup_.model.adapters->load(tensors);
     if (config().adapter.method != config::Method::kTaskArithmetic) return;
-    for (int64_t g = 0; g < groups_.count(); ++g) dev_batches(setup_, groups_, g);  // every one must have dev rows
     double best = 0;
     for (int i = 1; i <= kLambdas; ++i) {
       const double lambda = static_cast<double>(i) / kLambdas;
@@ -214,7 +209,12 @@ config::RunConfig task_run_config(const config::RunConfig& config, const std::st
   config::RunConfig run = config;
   run.adapter.method = config::Method::kLora;
   run.adapter.search_steps = config::AdapterConfig{}.search_steps;  // the run is the same, whatever is made of it
-  std::erase_if(run.tasks, [&](const auto& entry) { return entry.second.group.value_or(entry.first) != task; });
+  const auto is_left_out = [&](const std::string& name) {
+    return !config.data.tasks.empty() && std::ranges::find(config.data.tasks, name) == config.data.tasks.end();
+  };
+  std::erase_if(run.tasks, [&](const auto& entry) {
+    return entry.second.group.value_or(entry.first) != task || is_left_out(entry.first);
+  });
   run.data.tasks.clear();
   for (const auto& [member, settings] : run.tasks) run.data.tasks.push_back(member);
   if (run.data.tasks.empty()) run.data.tasks = {task};

@@ -26,7 +26,7 @@
 namespace moelora::train {
 
 /// `setup` as for train(), which is the way in. Resumes run by run, and LoRAHub's search task by task. Throws as
-/// train(), Error (kData) where a search lacks dev rows, and Error (kModel) for a weights.json that no search wrote.
+/// train(), and Error (kModel) for a weights.json that no search wrote.
 TrainResult train_runs(RunSetup& setup, const TrainOptions& options);
 
 /// The run of one task or group: method `lora`, that task alone, `steps` of its own, in output/tasks/<task>.

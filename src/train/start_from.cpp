@@ -21,6 +21,15 @@ namespace {
                                    .expected = std::move(expected)});
 }
 
+/// What weighs an adapter's tensors and is in none of them.
+std::string strength(const config::AdapterConfig& adapter) {
+  char alpha[32];
+  std::snprintf(alpha, sizeof alpha, "alpha %g", adapter.alpha);
+  if (!config::mixes_experts(adapter.method)) return alpha;
+  return alpha + (", weights of " + std::to_string(adapter.experts) + " experts of ") +
+         (config::experts_share_one(adapter) ? "sum 1" : "mean 1");
+}
+
 }  // namespace
 
 std::string start_hash(const std::filesystem::path& start) {
@@ -38,15 +47,14 @@ void start_from(const RunSetup& setup, const std::filesystem::path& start) {
   if (is_peft_adapter(start)) return start_from_peft(setup, start);
   const config::AdapterConfig& own = setup.config.adapter;
   const SavedAdapter saved = load_adapter(start / "adapter");
-  if (config::is_made_of_runs(own.method)) {
-    fail("the method is made of several runs, which have no one start", config::name_of(own.method),
-         "a method trained as one run");
-  }
   if (saved.config.adapter.method != own.method) {
     fail("a run of another method", config::name_of(saved.config.adapter.method), config::name_of(own.method));
   }
   if (saved.base_hash != setup.identity.base)
     fail("the run has another base, by the hash of its weights", saved.base_hash, setup.identity.base);
+
+  if (const std::string was = strength(saved.config.adapter), is = strength(own); was != is)
+    fail("the run's adapter would be of another strength here", was, is);
 
   const adapters::TaskList known = saved.task_list();
   if (!known.snapshots.empty()) throw_each_at_its_own_step("adapter.start");

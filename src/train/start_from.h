@@ -10,8 +10,9 @@
 
 namespace moelora::train {
 
-/// Copies the adapter of the finished run, or of the PEFT directory, `start` into the setup's. Throws Error (kConfig) where the base, the method
-/// or a shape is another, or the method is made of several runs; Error (kModel) where no finished run stands there.
+/// Copies the adapter of the finished run, or of the PEFT directory, `start` into the setup's. Throws Error (kConfig)
+/// where the base, the method, a shape, alpha or the sum of the experts' weights is another; Error (kModel) where no
+/// finished run stands there.
 void start_from(const RunSetup& setup, const std::filesystem::path& start);
 
 /// Changes with the adapter's content. Throws Error (kModel) where there is none.

@@ -48,10 +48,12 @@ struct TrainResult {
 
 /// Trains `setup` (from prepare_data and load_model) and writes config.output; of a method that is made of several
 /// runs, all of them (train/made_of_runs.h). Throws
-///   Error (kIo)           the directory is taken (a run stands there already, or another process writes it), or the
-///   disk fails Error (kModel)        nothing to resume: no checkpoint can be used, or the run is finished and has none
-///   Error (kNumeric)      a loss or gradient that isn't finite, naming task and row; the weights are those of the step
-///   before Error (kInterrupted)  SIGINT or SIGTERM: a checkpoint was written
+///   Error (kIo)           the directory is taken: by a run that stands there, or by a process that writes it;
+///                         or the disk fails
+///   Error (kModel)        nothing to resume: no checkpoint can be used, or the run is finished and has none
+///   Error (kNumeric)      a loss or gradient that isn't finite, naming task and row; the weights are those of
+///                         the step before
+///   Error (kInterrupted)  SIGINT or SIGTERM: a checkpoint was written
 TrainResult train(RunSetup& setup, const TrainOptions& options);
 
 /// Number of optimizer steps a run takes: train.max_steps, else from train.epochs.

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
+
 #include "compare/report.h"
 #include "core/error.h"
 #include "eval/rescore.h"
@@ -54,6 +56,35 @@ TEST(Result, ComesBackFromItsFile) {
     const std::vector<int64_t> once(result.tasks[t].rows.size(), 1);
     EXPECT_DOUBLE_EQ(eval::rescore(back.tasks[t].metric, back.tasks[t].rows, once),
                      eval::rescore(result.tasks[t].metric, result.tasks[t].rows, once));
+  }
+}
+
+TEST(Result, OfEveryMetricComesBackWithItsScore) {
+  const std::map<std::string, std::string> answers = {
+      {"micro_f1_set", "a; b"},
+      {"micro_f1_triples", "(a | b | c)"},
+      {"micro_f1_events", "a: b"},
+      {"micro_f1_pairs", "a: b"},
+      {"micro_f1_entities", "a: b"},
+      {"accuracy", "a"},
+      {"macro_f1", "a"},
+      {"rouge_l", "a b"},
+      {"exact_match", "a b"},
+      {"f1_changed_words", "a b"},
+  };
+  for (const std::string& name : eval::metric_names()) {
+    const auto metric = eval::make_metric(name, {.labels = {"a", "c"}});
+    TaskResult task{.task = "t", .metric = name};
+    for (const std::string& answer : {answers.at(name), std::string("c"), answers.at(name)}) {
+      task.rows.push_back(metric->add({.id = "1", .gold = answers.at(name), .source = "s"}, answer));
+      task.groups.push_back(std::ssize(task.groups));
+    }
+    task.score = metric->result().score;
+    ASSERT_GT(task.score, 0) << name;
+    ASSERT_LT(task.score, 1) << name;
+    const Result back = result_from(nlohmann::json::parse(to_json(Result{.key = "k", .tasks = {task}}).dump()), "file");
+    const std::vector<int64_t> once(task.rows.size(), 1);
+    EXPECT_NEAR(eval::rescore(name, back.tasks[0].rows, once), task.score, 1e-12) << name;
   }
 }
 

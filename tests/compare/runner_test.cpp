@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <fstream>
 #include <future>
 #include <thread>
 
@@ -92,8 +93,65 @@ TEST_F(Compared, ALearningRateIsChosenOnDevRowsFromTheSameGrid) {
   ASSERT_EQ(variant.trials.size(), 3u);
   EXPECT_LT(variant.trials[1].dev, variant.trials[0].dev);
   EXPECT_EQ(variant.learning_rate, "0.02");
-  EXPECT_FALSE(variant.at_edge);
+  EXPECT_TRUE(variant.at_edge) << "of the rates' values, in whatever order they stand";
   EXPECT_EQ(variant.seeds[1].learning_rate, "0.02");
+  const Comparison wider = run_comparison(
+      spec("seeds: [1, 2]\nlearning_rates: [0.02, 1.0e-30, 1.0e+30]\nmethods: {moelora: {adapter.method: moelora}}\n"),
+      {.quiet = true});
+  EXPECT_EQ(wider.variants[0].learning_rate, "0.02");
+  EXPECT_FALSE(wider.variants[0].at_edge);
+}
+
+TEST_F(Compared, RowsThatCanNotBeTestedEndItBeforeAnythingIsTrained) {
+  const std::string methods =
+      "seeds: [1]\nlearning_rates: [0.01, 0.02]\nmethods:\n  moelora: {adapter.method: moelora}\n";
+  const fs::path rows = made_.directory.path() / "data/echo/test.jsonl";
+  const std::string good = test::read_file(rows);
+  test::write_file(rows, good + "{\"input\": \"" + std::string(400, 'x') + "\", \"target\": \"red\"}\n");
+  EXPECT_THAT([&] { run_comparison(spec(methods), {.quiet = true}); },
+              ::testing::ThrowsMessage<ErrorList>(
+                  ::testing::AllOf(::testing::HasSubstr("test.jsonl:5"), ::testing::HasSubstr("too long"))));
+  test::write_file(rows, good);
+  EXPECT_THAT([&] { run_comparison(spec(methods + "  other: {tasks.echo.metric: nonsense}\n"), {.quiet = true}); },
+              ::testing::ThrowsMessage<ErrorList>(::testing::HasSubstr("nonsense")));
+  fs::remove(made_.directory.path() / "data/colour/dev.jsonl");
+  EXPECT_THAT([&] { run_comparison(spec(methods + "  hub: {adapter.method: lorahub}\n"), {.quiet = true}); },
+              ::testing::ThrowsMessage<ErrorList>(::testing::HasSubstr("dev rows")));
+  EXPECT_FALSE(fs::exists(made_.directory.path() / "compare/runs"));
+}
+
+TEST_F(Compared, TheRunsOfTasksAreThoseOfTheTemplateAndMoveWithTheDirectory) {
+  const fs::path model = made_.directory.path() / "model", compare = made_.directory.path() / "compare";
+  fs::copy(made_.config.model, model, fs::copy_options::recursive);
+  made_.config.model = model.string();
+  made_.write_config();
+  config::CompareSpec single =
+      spec("seeds: [1]\nmethods: {single: {adapter.method: lora_per_task}}\nreference: single\n");
+  run_comparison(single, {.quiet = true});
+  const fs::path moved = made_.directory.path() / "moved";
+  fs::rename(compare, moved);
+  single.output = moved;
+  const auto again = [&] {
+    fs::remove_all(made_.directory.path() / "results");
+    return run_comparison(single, {.quiet = true}).computed;
+  };
+  const auto sets = [&] { return std::distance(fs::directory_iterator(moved / "tasks"), fs::directory_iterator()); };
+  const fs::path run = fs::directory_iterator(moved / "runs")->path();
+  EXPECT_TRUE(fs::exists(run / "tasks/colour/adapter"));
+  fs::remove_all(run / "adapter");
+  EXPECT_EQ(again(), 1);
+  EXPECT_EQ(sets(), 1);
+
+  fs::remove_all(run / "adapter");
+  fs::remove(run / "tasks");
+  fs::create_directory_symlink("/nowhere/at/all", run / "tasks");  // as a copy of another place's would have it
+  EXPECT_EQ(again(), 1);
+  EXPECT_EQ(sets(), 1);
+  EXPECT_FALSE(fs::exists("/nowhere"));
+
+  std::ofstream(model / "chat_template.jinja", std::ios::app) << "{# another #}";
+  EXPECT_EQ(again(), 1);
+  EXPECT_EQ(sets(), 2);
 }
 
 TEST_F(Compared, ALearningRateThatDivergesIsTheWorstOfTheGrid) {

@@ -21,7 +21,7 @@ Result made(uint64_t seed, double mean, int64_t rows = 200) {
     for (int64_t i = 0; i < rows; ++i) {
       const double score = mean + 0.1 * random.normal();
       task.rows.push_back({.score = score});
-      task.groups.push_back(i / 2);
+      task.groups.push_back((i + static_cast<int64_t>(result.tasks.size()) * rows) / 2);
       sum += score;
     }
     task.score = sum / static_cast<double>(rows);
@@ -83,6 +83,46 @@ TEST(Difference, OfSeedsThatDoNotDifferIsAsUncertainAsOneSeeds) {
   EXPECT_NEAR(four.mean.high - four.mean.low, width, 0.1 * width);
   const double of_task = one.tasks[1].high - one.tasks[1].low;
   EXPECT_NEAR(four.tasks[1].high - four.tasks[1].low, of_task, 0.1 * of_task);
+}
+
+TEST(Difference, OfGroupsThatStandInSeveralTasksIsAsUncertainAsOneTasks) {
+  // Three tasks alike over the same groups know no more than one.
+  std::vector<Result> own = {made(1, 0.5)}, other = {made(2, 0.5)};
+  for (std::vector<Result>* results : {&own, &other}) (*results)[0].tasks.resize(1);
+  std::vector<Result> own_three = own, other_three = other;
+  for (std::vector<Result>* results : {&own_three, &other_three}) {
+    for (const std::string name : {"b", "c"}) {
+      (*results)[0].tasks.push_back((*results)[0].tasks[0]);
+      (*results)[0].tasks.back().task = name;
+    }
+  }
+  const Difference one = bootstrap_difference(own, other, 4000, /*seed=*/1);
+  const Difference three = bootstrap_difference(own_three, other_three, 4000, /*seed=*/2);
+  const double width = one.mean.high - one.mean.low;
+  EXPECT_NEAR(three.mean.high - three.mean.low, width, 0.1 * width);
+  for (std::vector<Result>* results : {&own_three, &other_three}) {
+    for (int64_t t = 0; t < 3; ++t) {
+      for (int64_t& group : (*results)[0].tasks[t].groups) group += 1000 * t;
+    }
+  }
+  const Difference apart = bootstrap_difference(own_three, other_three, 4000, /*seed=*/2);
+  EXPECT_NEAR(apart.mean.high - apart.mean.low, width / std::sqrt(3), 0.1 * width)
+      << "groups of their own: rows three times as many";
+}
+
+TEST(Difference, HasRowsOfEveryTaskInEveryResample) {
+  // One group of two hundred is the second task's: most draws have it not at all.
+  std::vector<Result> own = {made(1, 0.5)}, other = {made(1, 0.5)};
+  for (std::vector<Result>* results : {&own, &other}) {
+    TaskResult& second = (*results)[0].tasks[1];
+    second.rows = {{.score = results == &own ? 1.0 : 0.0}};
+    second.groups = {7};
+    second.score = second.rows[0].score;
+  }
+  const Difference found = bootstrap_difference(own, other, 300, /*seed=*/1);
+  EXPECT_EQ(found.tasks[1].low, 1);
+  EXPECT_EQ(found.tasks[1].high, 1);
+  EXPECT_EQ(found.mean.low, 0.5);
 }
 
 TEST(Difference, OfSeedsThatDifferHasTheirErrorToo) {

@@ -214,6 +214,48 @@ TEST(ConfigErrors, OfOneFileComeAllAtOnceInItsOrder) {
                                    testing::HasSubstr("run.yaml:5:12: "), testing::HasSubstr("run.yaml:6:1: ")));
 }
 
+TEST(ConfigErrors, SayOfEveryKeyOfLlamaFactorysExampleWhatItIsHere) {
+  for (const std::string key : {"model_name_or_path",
+                                "trust_remote_code",
+                                "stage",
+                                "do_train",
+                                "finetuning_type",
+                                "lora_rank",
+                                "lora_target",
+                                "dataset",
+                                "cutoff_len",
+                                "max_samples",
+                                "overwrite_cache",
+                                "preprocessing_num_workers",
+                                "dataloader_num_workers",
+                                "output_dir",
+                                "logging_steps",
+                                "save_steps",
+                                "plot_loss",
+                                "overwrite_output_dir",
+                                "save_only_model",
+                                "report_to",
+                                "per_device_train_batch_size",
+                                "gradient_accumulation_steps",
+                                "learning_rate",
+                                "num_train_epochs",
+                                "lr_scheduler_type",
+                                "warmup_ratio",
+                                "bf16",
+                                "ddp_timeout",
+                                "resume_from_checkpoint",
+                                "eval_dataset",
+                                "val_size",
+                                "per_device_eval_batch_size",
+                                "eval_strategy",
+                                "eval_steps"}) {
+    const std::vector<std::string> messages = messages_of(std::string(kMinimal) + key + ": 1\n");
+    ASSERT_EQ(messages.size(), 1u) << key;
+    EXPECT_THAT(messages[0], testing::AllOf(testing::HasSubstr("unknown key `" + key + "`; "),
+                                            testing::Not(testing::HasSubstr("expected one of"))));
+  }
+}
+
 TEST(ConfigErrors, HaveTheExitCodeOfConfigurations) {
   try {
     parse_config("x: 1", "run.yaml");

@@ -3,6 +3,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <set>
+
 #include "core/random.h"
 #include "data/dataset.h"
 #include "data/made_files.h"
@@ -217,6 +219,17 @@ TEST_F(Inputs, DatasetInfoNamesFilesColumnsAndTags) {
   EXPECT_THAT(load_failure({.path = "lf/dataset_info.json#elsewhere", .split = "train"}),
               HasSubstr("nothing is downloaded"));
   EXPECT_THAT(load_failure({.path = "lf/dataset_info.json"}), HasSubstr("give the source a `split:`"));
+}
+
+TEST_F(Inputs, ColumnsOfDatasetInfoArePartOfTheDatasHash) {
+  write("lf/rows.jsonl", R"({"q": "i", "short": "s", "long": "a longer answer"})");
+  std::set<std::string> hashes;
+  for (const std::string response : {"short", "long"}) {
+    write("lf/dataset_info.json",
+          R"({"rows": {"file_name": "rows.jsonl", "columns": {"prompt": "q", "response": ")" + response + R"("}}})");
+    hashes.insert(load({.path = "lf/dataset_info.json", .split = "train"}).hash);
+  }
+  EXPECT_EQ(hashes.size(), 2u);
 }
 
 TEST_F(Inputs, HostileDatasetInfoIsRefusedByName) {

@@ -165,6 +165,47 @@ TEST_F(Adapt, FurtherTrainingStartsFromIt) {
   EXPECT_THROW(other.setup(), Error);
 }
 
+TEST_F(Adapt, StartsOfAnotherStrengthAreRefused) {
+  const auto start = [&](const auto& change) {
+    MadeRun next;
+    next.config.adapter.experts = 4;
+    next.config.adapter.start = made_.config.output;
+    change(next.config.adapter);
+    next.setup();
+  };
+  EXPECT_NO_THROW(start([](config::AdapterConfig&) {}));
+  const auto refused = ::testing::ThrowsMessage<Error>(
+      ::testing::AllOf(::testing::HasSubstr("adapter.start"), ::testing::HasSubstr("another strength")));
+  EXPECT_THAT([&] { start([](config::AdapterConfig& own) { own.alpha = 16; }); }, refused);
+  EXPECT_THAT([&] { start([](config::AdapterConfig& own) { own.gate.normalise = config::GateNormalise::kMeanOne; }); },
+              refused);
+  MadeRun uniform, other;
+  uniform.config.adapter.method = other.config.adapter.method = config::Method::kUniform;
+  write(uniform);
+  other.config.adapter.experts = 4;  // of the same tensors, each weighed by half
+  other.config.adapter.start = uniform.config.output;
+  EXPECT_THAT([&] { other.setup(); }, refused);
+}
+
+TEST_F(Adapt, ABaseThatIsGivenByARelativePathIsFoundFromElsewhere) {
+  const std::filesystem::path here = std::filesystem::current_path();
+  AdaptOptions own = options("relative");
+  own.weights = "uniform";
+  own.base = "./" + std::filesystem::path(made_.config.model).filename().string();
+  std::filesystem::current_path(std::filesystem::path(made_.config.model).parent_path());
+  adapt(made_.config.output, own);
+  std::filesystem::current_path(here);
+  EXPECT_NO_THROW(open_run(own.to));
+}
+
+TEST_F(Adapt, AFileOfARunsTaskIsNotANewTasksToo) {
+  AdaptOptions own = options("again");
+  own.data = made_.directory.path() / "data/echo/train.jsonl";
+  EXPECT_THAT([&] { adapt(made_.config.output, own); },
+              ::testing::ThrowsMessage<Error>(
+                  ::testing::AllOf(::testing::HasSubstr("has this file already"), ::testing::HasSubstr("task echo"))));
+}
+
 TEST_F(Adapt, MistakesAreNamed) {
   const auto message = [&](const std::filesystem::path& run, const AdaptOptions& own, ErrorKind kind) {
     try {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "core/error.h"
+#include "data/dataset.h"
 #include "made_run.h"
 #include "train/adapt.h"
 #include "train/made_of_runs.h"
@@ -98,6 +99,30 @@ TEST(Groups, HaveOneRunOfAMethodThatIsMadeOfRuns) {
       EXPECT_TRUE(method != Method::kLoraPerTask || echo[i].equal(own[i]));
     }
   }
+}
+
+TEST(Groups, HaveNoPartInRunsOfTasksThatAreLeftOut) {
+  Grouped made;
+  made.config.adapter.method = Method::kLoraPerTask;
+  made.config.data.tasks = {"colour", "shape"};
+  RunSetup setup = made.setup();
+  train(setup, {.quiet = true});
+  EXPECT_THAT(load_adapter(fs::path(made.config.output) / "tasks/pair/adapter").task_names(), ElementsAre("colour"));
+}
+
+TEST(Groups, HaveNoPartInATaskThatTheRunLeftOutAndIsNewToIt) {
+  Grouped made;
+  made.config.data.tasks = {"colour", "shape"};
+  RunSetup setup = made.setup();
+  train(setup, {.quiet = true});
+  const fs::path adapted = made.directory.path() / "adapted";
+  adapt(made.config.output,
+        {.task = "echo", .data = made.directory.path() / "data/echo", .weights = "shape", .to = adapted});
+  const OpenRun run = open_run(adapted);
+  EXPECT_EQ(run.model.adapters->gates()[0].weights.size(), 3u);
+  // Its rows are among those of the run's own sources.
+  EXPECT_THAT(data::load_dataset(run.saved.config.data, run.saved.config.tasks).task_names(),
+              ElementsAre("colour", "echo", "shape"));
 }
 
 TEST(Groups, HaveOneBestStepByTheMeanOfTheirTasks) {

@@ -157,18 +157,6 @@ TEST(MadeOfRuns, LoraHubSearchesAgainOnlyForTasksThatHaveNoWeightsYet) {
   }
 }
 
-TEST(MadeOfRuns, ASearchNeedsDevRows) {
-  const RunOf made(Method::kLoraHub);
-  std::filesystem::remove(made.directory.path() / "data/echo/dev.jsonl");
-  try {
-    train_well(made);
-    ADD_FAILURE() << "weights were found without dev rows";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kData);
-    EXPECT_THAT(error.what(), ::testing::HasSubstr("task echo"));
-  }
-}
-
 TEST(MadeOfRuns, StepsAreSharedAsRowsAreDrawn) {
   RunOf made(Method::kLoraPerTask);
   std::string rows;

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "made_run.h"
+#include "train/dev_evaluation.h"
 
 namespace moelora::train {
 namespace {
@@ -112,6 +113,46 @@ TEST(PrepareData, RefusesWhatCanNotBeScoredWhereDevAnswersAreGenerated) {
   made.config.tasks["colour"].metric = "exact_match";
   made.config.tasks["echo"].metric = "micro_f1_events";
   EXPECT_THAT(problems_of(made.config), ::testing::HasSubstr("echo/dev.jsonl:1"));
+}
+
+TEST(PrepareData, RefusesAMethodOfDevRowsWithoutThem) {
+  MadeRun made;
+  std::filesystem::remove(made.directory.path() / "data/echo/dev.jsonl");
+  for (const auto method : {config::Method::kLoraHub, config::Method::kTaskArithmetic}) {
+    made.config.adapter.method = method;
+    EXPECT_THAT(problems_of(made.config), ::testing::AllOf(::testing::HasSubstr("no dev rows that fit of echo"),
+                                                           ::testing::HasSubstr("lora_per_task")));
+  }
+  made.config.tasks["colour"].group = made.config.tasks["echo"].group = "pair";  // the group has some
+  EXPECT_EQ(problems_of(made.config), "");
+}
+
+TEST(PrepareData, RefusesAStartOfWhatIsNotOneAdapter) {
+  MadeRun made, start;
+  const RunSetup finished = start.setup();
+  write_artefact(finished, 1);
+  made.config.adapter.start = start.config.output;
+  for (const auto method : {config::Method::kFull, config::Method::kLoraPerTask}) {
+    made.config.adapter.method = method;
+    EXPECT_THAT(problems_of(made.config), ::testing::HasSubstr("adapter.start: "));
+  }
+}
+
+TEST(EvaluateOnDev, LeavesATaskWithoutLossOutOfTheMean) {
+  MadeRun made;
+  made.config.tasks["echo"].overflow = config::Overflow::kDrop;
+  test::write_file(made.directory.path() / "data/echo/dev.jsonl",
+                   "{\"input\": \"" + std::string(200, '~') + "\", \"target\": \"b\"}\n");
+  const RunSetup setup = made.setup();
+  const DevEvaluation dev = evaluate_on_dev(
+      setup,
+      [](const RunSetup&) {
+        return std::map<std::string, double>{{"colour", 0.5}, {"echo", 0.25}};
+      },
+      1);
+  EXPECT_FALSE(dev.tasks["echo"].contains("loss"));
+  EXPECT_EQ(dev.tasks["mean"]["loss"], dev.tasks["colour"]["loss"]);
+  EXPECT_EQ(dev.tasks["mean"]["score"], 0.375);
 }
 
 TEST(PrepareData, WarnsOfTestRowsThatCanNotBeScored) {
