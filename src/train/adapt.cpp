@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <set>
 
 #include "config/enum_names.h"
 #include "config/load.h"
@@ -15,11 +14,9 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/suggest.h"
-#include "data/encode.h"
-#include "data/packing.h"
-#include "data/sources.h"
 #include "eval/metric.h"
 #include "train/evolution.h"
+#include "train/new_rows.h"
 #include "train/new_task.h"
 #include "train/open_run.h"
 #include "train/optimizer.h"
@@ -61,18 +58,18 @@ class Adaptation {
     check(run);
     take_overrides(run);
     task_.emplace(run_, options.task);
-    if (!options_.data.empty()) read_rows();
+    if (!options_.data.empty()) rows_ = read_new_rows(run_, options_.data, options_.task, task_->index());
   }
 
   AdaptResult adapt() {
-    if (!rows_.packs.empty()) measure_known();
+    if (!rows_.batches.packs.empty()) measure_known();
     if (options_.weights.empty()) {
       search();
     } else {
       declare();
     }
     result_.weights = task_->weights();
-    if (!rows_.packs.empty()) result_.loss = finite_loss();
+    if (!rows_.batches.packs.empty()) result_.loss = finite_loss();
     save();
     return result_;
   }
@@ -125,6 +122,7 @@ class Adaptation {
     static const std::vector<std::string> of_rows = {"prompt",   "metric",         "labels",
                                                      "overflow", "max_new_tokens", "max_rows"};
     std::vector<std::string> keys;
+    keys.reserve(of_rows.size());
     for (const std::string& name : of_rows) keys.push_back("tasks." + options_.task + "." + name);
     for (const std::string& text : options_.overrides) {
       const std::string key = text.substr(0, text.find('='));
@@ -145,61 +143,7 @@ class Adaptation {
     if (own->second.metric) eval::parse_metric_specs(*own->second.metric, "tasks." + options_.task + ".metric");
   }
 
-  void read_rows() {
-    config::DataConfig data = run_.saved.config.data;
-    data.sources = {source()};
-    data.tasks.clear();
-    std::map<std::string, config::TaskConfig> settings = run_.saved.config.tasks;
-    std::erase_if(settings, [this](const auto& entry) { return entry.first != options_.task; });
-    const data::Dataset dataset =
-        data::load_dataset(data, settings, {.splits = {data::Split::kTrain}, .unnamed_files_are = data::Split::kTrain});
-    files_ = dataset.files;
-    has_own_source_ = !is_in_run_data();
-    task_type_ = dataset.tasks.front().task_type();
-    const data::EncodedRows encoded = data::encode_rows(dataset, data::Split::kTrain, *run_.renderer, {});
-    data::EncodedRows rows(task_->index() + 1);
-    for (int64_t i = 0; i < encoded.size(); ++i)
-      rows.append(task_->index(), encoded.row(i), encoded.prompt(i), encoded.answer(i));
-    if (rows.size() == 0) {
-      throw Error(ErrorKind::kData, {.where = options_.data.string(),
-                                     .problem = "no row of the task is left: all are longer than data.max_length",
-                                     .expected = "rows of at most " + std::to_string(data.max_length) + " tokens"});
-    }
-    rows_ = data::pack_range(rows, 0, rows.size(), {.tokens_per_batch = run_.saved.config.train.tokens_per_batch});
-  }
-
-  config::DataSource source() const {
-    config::DataSource source{.path = std::filesystem::absolute(options_.data).string(), .task = options_.task};
-    if (!std::filesystem::is_directory(options_.data)) source.split = "train";
-    return source;
-  }
-
-  /// Whether the run's own sources give the task's files, which `data.tasks` left out. Throws where they give them to
-  /// another task: the files would be read twice.
-  bool is_in_run_data() const {
-    const config::DataConfig& data = run_.saved.config.data;
-    const auto canonical = [](const std::filesystem::path& path) {
-      std::error_code ignored;
-      return std::filesystem::weakly_canonical(path, ignored);
-    };
-    std::set<std::filesystem::path> own;
-    for (const data::SourceFile& file : files_) own.insert(canonical(file.path));
-    bool is_there = false;
-    for (const data::SourceEntry& entry : data::list_sources(data, {}).files) {
-      if (!own.contains(canonical(entry.path))) continue;
-      const std::string task = entry.task.value_or(entry.fallback_task.value_or(""));
-      const bool left_out = !data.tasks.empty() && std::ranges::find(data.tasks, task) == data.tasks.end();
-      is_there |= task == options_.task;
-      if (task == options_.task || left_out) continue;
-      throw Error(ErrorKind::kUsage, {.where = "--data",
-                                      .problem = "the run has this file already",
-                                      .found = entry.path.string() + (task.empty() ? "" : " of task " + task),
-                                      .expected = "rows of the new task alone"});
-    }
-    return is_there;
-  }
-
-  double loss() const { return loss_or_infinity(run_.model, rows_); }
+  double loss() const { return loss_or_infinity(run_.model, rows_.batches); }
 
   double finite_loss() const {
     const double value = loss();
@@ -311,7 +255,7 @@ class Adaptation {
       const std::vector<double> logits(z.const_data_ptr<float>(), z.const_data_ptr<float>() + experts);
       task_->set_logits(logits);
       try {
-        const NewTask::Slope slope = task_->slope(rows_);
+        const NewTask::Slope slope = task_->slope(rows_.batches);
         if (slope.loss < best.loss) best = {logits, slope.loss};
         std::ranges::copy(slope.gradient, z.grad().mutable_data_ptr<float>());
       } catch (const NonFiniteLoss&) {
@@ -334,10 +278,10 @@ class Adaptation {
 
   void save() {
     SavedAdapter& saved = run_.saved;
-    saved.tasks.push_back({options_.task, task_type_, saved.step});
+    saved.tasks.push_back({options_.task, rows_.task_type, saved.step});
     saved.config.output = options_.to.string();
-    saved.sources.insert(saved.sources.end(), files_.begin(), files_.end());
-    if (has_own_source_) saved.config.data.sources.push_back(source());
+    saved.sources.insert(saved.sources.end(), rows_.files.begin(), rows_.files.end());
+    if (rows_.source) saved.config.data.sources.push_back(*rows_.source);
     if (!saved.config.data.tasks.empty()) saved.config.data.tasks.push_back(options_.task);
     for (auto& [name, value] : saved.tensors) {
       if (name == "task_embedding") value = task_->embeddings();
@@ -355,10 +299,7 @@ class Adaptation {
   OpenRun run_;
   std::vector<std::string> known_;
   std::optional<NewTask> task_;
-  data::StepBatches rows_;
-  std::vector<data::SourceFile> files_;
-  bool has_own_source_ = false;  // beside the run's
-  std::string task_type_;
+  NewRows rows_;  // none where there is no data
   AdaptResult result_;
 };
 

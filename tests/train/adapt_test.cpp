@@ -198,6 +198,19 @@ TEST_F(Adapt, ABaseThatIsGivenByARelativePathIsFoundFromElsewhere) {
   EXPECT_NO_THROW(open_run(own.to));
 }
 
+TEST_F(Adapt, RowsThatAllDoNotFitAreNamed) {
+  AdaptOptions own = options("none");
+  own.overrides = {"tasks.triage.overflow=drop"};
+  test::write_file(few(), "{\"input\": \"" + std::string(200, '~') + "\", \"target\": \"red\"}\n");
+  try {
+    adapt(made_.config.output, own);
+    ADD_FAILURE() << "weights of no rows";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kData);
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("few.jsonl"));
+  }
+}
+
 TEST_F(Adapt, AFileOfARunsTaskIsNotANewTasksToo) {
   AdaptOptions own = options("again");
   own.data = made_.directory.path() / "data/echo/train.jsonl";
