@@ -103,7 +103,8 @@ class Chat {
   bool command(const std::string& line) {
     const size_t space = line.find(' ');
     const std::string name = line.substr(0, space);
-    const std::string rest = space == std::string::npos ? "" : line.substr(line.find_first_not_of(' ', space));
+    const size_t begin = line.find_first_not_of(' ', name.size());
+    const std::string rest = begin == std::string::npos ? "" : line.substr(begin);
     if (name == "/exit") return false;
     if (name == "/help") {
       std::printf("%s", kHelp);

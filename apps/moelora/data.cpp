@@ -63,8 +63,9 @@ nlohmann::ordered_json report_json(const data::InspectReport& report) {
 void run_inspect(const InspectFlags& own) {
   config::RunConfig config = data_config(own);
   if (!own.model.empty()) config.model = own.model;
-  const data::Dataset dataset =
+  data::Dataset dataset =
       data::load_dataset(config.data, config.tasks, {.required = {}, .unnamed_files_are = data::Split::kTrain});
+  train::bring_task_prompts(config, dataset);
   std::shared_ptr<data::PromptRenderer> renderer;
   if (!config.model.empty())
     renderer = train::make_renderer(train::read_base_files(config.model), config.chat_template);

@@ -16,6 +16,7 @@
 #include "generate/answer_json.h"
 #include "generate/answer_rows.h"
 #include "generate/row_requests.h"
+#include "line_input.h"
 #include "sampling_flags.h"
 #include "train/open_run.h"
 #include "train/progress.h"
@@ -61,7 +62,10 @@ Prompts read_prompts(const GenerateFlags& own) {
   int64_t line = 0;
   for (const std::string& text : own.prompts) prompts.rows.push_back(prompt_row(own, text, "--prompt", ++line));
   if (!own.prompts.empty()) return prompts;
-  for (std::string text; std::getline(std::cin, text);) {
+  LineInput input;
+  std::string text;
+  for (auto outcome = input.read(text); outcome != LineInput::Outcome::kEnd; outcome = input.read(text)) {
+    throw_if_interrupted();
     ++line;
     if (!text.empty()) prompts.rows.push_back(prompt_row(own, text, "standard input", line));
   }
@@ -93,9 +97,17 @@ void check_flags(const CLI::App& verb, const GenerateFlags& own) {
 }
 
 /// Of everything that decides the answers.
-std::string identity_of(const GenerateFlags& own, const train::OpenRun& run, const Prompts& prompts) {
+std::string identity_of(const GenerateFlags& own, const train::OpenRun& run, const Prompts& prompts,
+                        const std::vector<generate::TextRequest>& requests) {
   const generate::Sampling& s = own.wish.sampling;
+  Hasher asked;  // what the run's configuration decides, too
+  for (const generate::TextRequest& one : requests) {
+    nlohmann::json text = {one.request.task, one.request.prompt, one.request.max_new_tokens, one.stop, one.lead};
+    for (const generate::Label& label : one.labels) text.push_back(label.text);
+    asked.update(text.dump());
+  }
   const nlohmann::json all = {prompts.hash,
+                              asked.hex(),
                               own.task,
                               run.base_hash,
                               config::name_of(run.saved.config.quantization),
@@ -153,7 +165,7 @@ void run_generate(const CLI::App& verb, GenerateFlags& own, const GlobalFlags& f
   }
 
   std::optional<ResumableLines> file;
-  if (!own.to.empty()) file.emplace(own.to, identity_of(own, run, prompts));
+  if (!own.to.empty()) file.emplace(own.to, identity_of(own, run, prompts, requests));
   const int64_t all = std::ssize(requests) * own.samples, first = file ? file->lines() : 0;
   std::optional<train::Progress> progress;
   if (file) progress.emplace("generating", all, first, flags.quiet);
@@ -169,6 +181,7 @@ void run_generate(const CLI::App& verb, GenerateFlags& own, const GlobalFlags& f
           progress->update(file->lines(), "answers");
         } else if (own.json) {
           std::cout << json() << std::endl;
+          check_output();
         } else if (streamed) {
           std::printf("\n");
         } else {
@@ -191,7 +204,8 @@ void add_generate(CLI::App& app, const GlobalFlags& flags) {
   const auto own = std::make_shared<GenerateFlags>();
   verb->add_option("run", own->run, "run directory")->required();
   verb->add_option("--task", own->task, "the task whose adapter answers; with --data: else each row's own");
-  verb->add_option("--prompt", own->prompts, "a prompt (may be repeated); else one a line on standard input");
+  verb->add_option("--prompt", own->prompts, "a prompt (may be repeated); else one a line on standard input")
+      ->allow_extra_args(false);  // with them CLI11 would read "[1, 2]" as two
   verb->add_option("--data", own->data,
                    "prompts from a file of rows, in any format that training reads; no answers needed");
   verb->add_option("--to", own->to,
@@ -206,7 +220,8 @@ void add_generate(CLI::App& app, const GlobalFlags& flags) {
   verb->add_option("--labels", own->wish.labels,
                    "the most probable of these is the answer, with all probabilities; without values: of the row's "
                    "answer_choices, else of the task's labels")
-      ->expected(0, 1 << 20);
+      ->expected(0, 1 << 20)
+      ->allow_extra_args(false);
   verb->add_flag("--json", own->json, "print a line of JSON for each answer");
   verb->add_option("--batch-size", own->engine.batch_size, "answers written together; default: eval.batch_size")
       ->check(CLI::Range(1, 1 << 16));

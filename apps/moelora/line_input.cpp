@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 
+#include "core/file_system.h"
 #include "core/interrupt.h"
 
 namespace moelora::app {
@@ -26,6 +28,7 @@ LineInput::Outcome LineInput::read(std::string& line) {
     std::array<char, 4096> bytes;
     const ssize_t count = ::read(STDIN_FILENO, bytes.data(), bytes.size());
     if (count > 0) buffer_.append(bytes.data(), static_cast<size_t>(count));
+    if (count < 0 && errno != EINTR && errno != EAGAIN) throw io_error("standard input", "read", errno);
     ended_ = count == 0;
   }
 }

@@ -10,7 +10,7 @@ class LineInput {
   enum class Outcome { kLine, kEnd, kSignal };
 
   /// The next line of standard input, without its end; the last one may lack it. kSignal: interrupt_requested() became
-  /// true while waiting. Nothing else may read standard input.
+  /// true while waiting. Nothing else may read standard input. Throws Error (kIo) where it can't be read.
   Outcome read(std::string& line);
 
  private:

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/error.h"
 #include "core/log.h"
@@ -70,6 +72,30 @@ void check_arguments(int argc, char** argv) {
   }
 }
 
+/// The verb, or the one below it, whose flags the arguments are.
+const CLI::App& verb_of(const CLI::App& app, const std::vector<std::string>& arguments) {
+  const CLI::App* verb = &app;
+  for (const std::string& argument : arguments) {
+    const auto below = verb->get_subcommands([&](const CLI::App* one) { return one->get_name() == argument; });
+    if (!below.empty()) verb = below.front();
+  }
+  return *verb;
+}
+
+/// CLI11 takes `--prompt=` for a flag whose value is the next argument, whatever that is: its value is empty.
+std::vector<std::string> with_empty_values(const CLI::App& app, int argc, char** argv) {
+  const std::vector<std::string> given(argv + 1, argv + argc);
+  const CLI::App& verb = verb_of(app, given);
+  std::vector<std::string> arguments;
+  for (const std::string& argument : given) {
+    const std::string name = argument.substr(0, argument.size() - (argument.ends_with('=') ? 1 : 0));
+    const bool is_empty = name != argument && name.starts_with("--") && verb.get_option_no_throw(name) != nullptr;
+    arguments.push_back(is_empty ? name : argument);
+    if (is_empty) arguments.emplace_back();
+  }
+  return arguments;
+}
+
 int out_of_memory() {
   print_error(Error(ErrorKind::kLimit,
                     {.problem = "out of memory",
@@ -108,7 +134,10 @@ int run(int argc, char** argv) {
   for (CLI::App* verb : app.get_subcommands(nullptr)) add_global_flags(*verb, flags);
   try {
     check_arguments(argc, argv);
-    app.parse(argc, argv);
+    std::vector<std::string> arguments = with_empty_values(app, argc, argv);
+    std::ranges::reverse(arguments);  // as CLI11 wants them
+    app.parse(std::move(arguments));
+    check_output();
     return 0;
   } catch (const CLI::ParseError& error) {
     return print_usage_error(app, error, argc, argv);
@@ -119,6 +148,9 @@ int run(int argc, char** argv) {
     for (const Error& error : list.errors()) print_error(error);
     std::fprintf(stderr, "%zu error%s\n", list.errors().size(), list.errors().size() == 1 ? "" : "s");
     return list.exit_code();
+  } catch (const std::filesystem::filesystem_error& error) {  // a path that may not be looked at
+    print_error(Error(ErrorKind::kIo, {.where = error.path1().string(), .problem = error.code().message()}));
+    return static_cast<int>(ErrorKind::kIo);
   } catch (const std::bad_alloc&) {
     return out_of_memory();
   } catch (const std::exception& error) {

@@ -17,7 +17,8 @@ void add_sampling_flags(CLI::App& verb, generate::Wish& wish) {
   verb.add_option("--seed", sampling.seed, "of the draws; the same seed gives the same answers")->capture_default_str();
   verb.add_option("--max-new-tokens", wish.max_new_tokens, "default: the task's, else eval.max_new_tokens")
       ->check(CLI::Range(1, 1 << 30));
-  verb.add_option("--stop", wish.stop, "text that ends the answer and isn't part of it (may be repeated)");
+  verb.add_option("--stop", wish.stop, "text that ends the answer and isn't part of it (may be repeated)")
+      ->allow_extra_args(false);  // with them CLI11 would read "[END]" as "END"
 }
 
 void check_sampling_flags(const CLI::App& verb, const generate::Wish& wish) {

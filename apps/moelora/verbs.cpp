@@ -1,5 +1,8 @@
 #include "verbs.h"
 
+#include <cstdio>
+#include <iostream>
+
 #include "core/error.h"
 #include "core/suggest.h"
 
@@ -35,6 +38,12 @@ std::vector<std::string> config_overrides(const CLI::App& verb, const std::strin
     }
   }
   return overrides;
+}
+
+void check_output() {
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout) return;
+  throw Error(ErrorKind::kIo, {.where = "standard output", .problem = "what was printed could not be written"});
 }
 
 }  // namespace moelora::app

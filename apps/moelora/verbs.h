@@ -42,4 +42,7 @@ CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& de
 std::vector<std::string> config_overrides(const CLI::App& verb,
                                           const std::string& example = "a configuration key like --train.seed=1");
 
+/// Throws Error (kIo) where something that was printed couldn't be written: a full disk, say.
+void check_output();
+
 }  // namespace moelora::app

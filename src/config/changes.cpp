@@ -6,6 +6,7 @@
 #include "config/fields.h"
 #include "config/load.h"
 #include "config/loader.h"
+#include "config/value.h"
 
 namespace moelora::config {
 namespace {
@@ -16,7 +17,10 @@ const std::vector<std::string> kFixed = {"model", "data", "output", "template", 
 std::string text_of(const YamlNode& value) {
   if (!value.is_list()) return value.scalar;
   std::string text = "[";
-  for (const YamlNode& item : value.items) text += (text.size() > 1 ? ", " : "") + item.scalar;
+  for (const YamlNode& item : value.items) {
+    const bool is_text = item.is_scalar() && (item.quoted || !item.scalar.empty());
+    text += (text.size() > 1 ? ", " : "") + (is_text ? yaml_text(item.scalar) : item.scalar);
+  }
   return text + "]";
 }
 

@@ -15,7 +15,8 @@ std::string read_text(const std::filesystem::path& path) {
   const auto unreadable = [&](std::string problem) {
     return Error(ErrorKind::kConfig, {.where = path.string(), .problem = std::move(problem)});
   };
-  if (std::filesystem::is_directory(path)) throw unreadable("is a directory, not a configuration file");
+  std::error_code ignored;  // what it says, opening does too
+  if (std::filesystem::is_directory(path, ignored)) throw unreadable("is a directory, not a configuration file");
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file) throw unreadable(std::string("can't open the configuration: ") + std::strerror(errno));

@@ -60,7 +60,9 @@ std::string PromptRenderer::special_tokens_hash() const {
   for (const auto* token : {&assets_.bos, &assets_.eos, &assets_.pad, &assets_.unk}) {
     ids.push_back(*token ? text::Json((*token)->id) : text::Json());
   }
-  return hash_hex(text::Json({assets_.template_variables, ids, stop_ids_}).dump());
+  text::Json all = {assets_.template_variables, ids, stop_ids_};
+  if (!assets_.encoding.empty()) all.push_back(assets_.encoding);
+  return hash_hex(all.dump());
 }
 
 std::string PromptRenderer::render(std::span<const Message> messages, bool generation_prompt) const {

@@ -103,7 +103,7 @@ class Reader {
   Row read_row() {
     const simdjson::dom::element element = parse();
     if (!element.is_object()) fail("the row has the wrong type", type_of(element), "a JSON object");
-    simdjson::dom::object object = element.get_object().value_unsafe();
+    simdjson::dom::object object = as_object(element, "the row");
     if (options_.columns) object = renamed(object);
     if (format_ == nullptr) format_ = &detect_format(object, options_.group_key, options_.answers, where_);
     for (const std::string& key : format_->keys) {

@@ -98,6 +98,14 @@ class Lister {
     if (path.filename() == kDatasetInfoFile && !fs::is_directory(status)) return add_info(source, path, data_set);
     if (!fs::is_directory(status)) return add_file(source);
 
+    const size_t files = list_.files.size(), errors = list_.errors.size();
+    add_directory(source, path);
+    if (!source.split || list_.files.size() > files || list_.errors.size() > errors) return;
+    fail(ErrorKind::kData, {source.path, "the directory has no files of the source's split", "",
+                            *source.split + " files, or a source without `split:`"});
+  }
+
+  void add_directory(const config::DataSource& source, const fs::path& path) {
     Listing listing;
     if (!read_directory(path, listing)) return;
     if (add_files_of_tasks(source, path, listing)) return;
@@ -129,7 +137,7 @@ class Lister {
   /// Directories with one file a task: <task>.jsonl with the source's `split:`, or {train,dev,test}/<task>.jsonl. False
   /// where it isn't one.
   bool add_files_of_tasks(const config::DataSource& source, const fs::path& path, const Listing& listing) {
-    if (source.split && listing.splits.empty() && !listing.other_data.empty()) {
+    if (source.split && listing.splits.empty() && !listing.other_data.empty() && !has_directories_of_tasks(listing)) {
       for (const std::string& name : listing.other_data)
         add_task_file(source, path / name, *split_named(*source.split));
       return true;
@@ -150,6 +158,13 @@ class Lister {
       for (const std::string& name : inner.other_data) add_task_file(source, directory->second / name, split);
     }
     return true;
+  }
+
+  bool has_directories_of_tasks(const Listing& listing) {
+    return std::ranges::any_of(listing.directories, [this](const auto& entry) {
+      Listing inner;
+      return read_directory(entry.second, inner) && !inner.splits.empty();
+    });
   }
 
   void add_task_file(const config::DataSource& source, const fs::path& path, Split split) {
@@ -194,6 +209,7 @@ class Lister {
   template <typename Map>
   static std::vector<std::string> names_of(const Map& map) {
     std::vector<std::string> names;
+    names.reserve(map.size());
     for (const auto& [name, value] : map) names.push_back(name);
     return names;
   }

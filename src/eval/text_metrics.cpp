@@ -117,6 +117,10 @@ class RougeL : public TextMetric {
   static Ratios compare(std::string_view gold, std::string_view answer, TextUnit unit) {
     const auto expected = segment(gold, unit);
     const auto given = segment(answer, unit);
+    if (expected.empty() && given.empty()) {  // no word in either, signs at most
+      const double same = trim(gold) == trim(answer) ? 1 : 0;
+      return {same, same, same};
+    }
     const int64_t common = common_subsequence(expected, given);
     return ratios(common, static_cast<int64_t>(given.size()) - common, static_cast<int64_t>(expected.size()) - common);
   }

@@ -209,6 +209,7 @@ Engine::Step Engine::next_step() {
 void Engine::answer(Sequence& sequence, std::span<const float> logits) {
   const Request& request = sequence.request;
   if (sequence.scores()) {
+    best_token(logits, request.id);  // throws where a score would be none
     const int32_t token = request.scored[sequence.logprobs.size()];
     sequence.logprobs.push_back(logprobs_of(logits, token, request.logprobs));
     sequence.finished = sequence.logprobs.size() == request.scored.size();

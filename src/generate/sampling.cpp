@@ -19,15 +19,6 @@ void require(bool right, const std::string& where, const char* name, double foun
                                   .expected = expected});
 }
 
-int64_t best_token(std::span<const float> logits) {
-  size_t best = 0;
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (std::isnan(logits[i])) return -1;
-    if (logits[i] > logits[best]) best = i;
-  }
-  return logits.empty() || !std::isfinite(logits[best]) ? -1 : static_cast<int64_t>(best);
-}
-
 /// The k-th largest logit; all are at least as large where there are fewer than k.
 float kth_largest(std::span<const float> logits, int64_t k) {
   std::vector<float> sorted(logits.begin(), logits.end());
@@ -95,15 +86,25 @@ void penalise_repetitions(std::span<float> logits, std::span<const int32_t> seen
   for (const int32_t token : seen) logits[token] = logits[token] < 0 ? logits[token] * factor : logits[token] / factor;
 }
 
-int32_t choose_token(std::span<const float> logits, const Sampling& sampling, int64_t request, int64_t step) {
-  const int64_t best = best_token(logits);
-  if (best < 0) {
+int32_t best_token(std::span<const float> logits, int64_t request) {
+  size_t best = 0;
+  bool numbers = !logits.empty();
+  for (size_t i = 0; i < logits.size(); ++i) {
+    numbers = numbers && !std::isnan(logits[i]);
+    if (logits[i] > logits[best]) best = i;
+  }
+  if (!numbers || !std::isfinite(logits[best])) {
     throw Error(ErrorKind::kNumeric, {.where = "request " + std::to_string(request),
-                                      .problem = "the logits of a generated token aren't finite",
+                                      .problem = "the logits of a token aren't finite",
                                       .hint = "is the adapter or the base damaged? `train.dtype: float32` rules out "
                                               "overflow"});
   }
-  if (sampling.temperature == 0) return static_cast<int32_t>(best);
+  return static_cast<int32_t>(best);
+}
+
+int32_t choose_token(std::span<const float> logits, const Sampling& sampling, int64_t request, int64_t step) {
+  const int32_t best = best_token(logits, request);
+  if (sampling.temperature == 0) return best;
   const std::vector<Candidate> candidates = candidates_of(logits, logits[best], sampling);
   Random random(sampling.seed, RandomStream::kSampling, static_cast<uint64_t>(request), static_cast<uint32_t>(step));
   double left = random.uniform() * sum_of(candidates);

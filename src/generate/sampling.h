@@ -26,9 +26,13 @@ void check_sampling(const Sampling& sampling, const std::string& where);
 /// multiplied where they are negative (Keskar et al., "CTRL", 2019).
 void penalise_repetitions(std::span<float> logits, std::span<const int32_t> seen, double penalty);
 
+/// The most likely token, the first of several. Throws Error (kNumeric) naming the request where a logit is NaN or
+/// +infinity, or all are -infinity.
+int32_t best_token(std::span<const float> logits, int64_t request);
+
 /// The token at `step` (from 0) of request `request`, by what follows repetition_penalty. Of equal logits the lower id
-/// is the better. A draw is a pure function of seed, request, step and the logits. Throws Error (kNumeric) where a
-/// logit is NaN or +infinity, or all are -infinity.
+/// is the better. A draw is a pure function of seed, request, step and the logits. Throws as
+/// best_token.
 int32_t choose_token(std::span<const float> logits, const Sampling& sampling, int64_t request, int64_t step);
 
 }  // namespace moelora::generate

@@ -32,24 +32,6 @@ bool holds_weights(const std::string& name) {
   return std::ranges::any_of(kEndings, [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
-/// Names, relative to `dir`, of the files to be copied, sorted.
-std::vector<std::string> copied_files(const fs::path& dir) {
-  std::vector<std::string> names;
-  for (const std::string& folder : {std::string(), std::string(kTemplatesFolder) + "/"}) {
-    std::error_code error;
-    for (fs::directory_iterator entry(dir / folder, error), end; !error && entry != end; entry.increment(error)) {
-      const std::string name = entry->path().filename().string();
-      std::error_code ignored;
-      if (name.starts_with('.') || !fs::is_regular_file(entry->path(), ignored) || holds_weights(name)) continue;
-      if (name == kConfigFile || name == "README.md" || name == kManifestName) continue;
-      names.push_back(folder + name);
-    }
-    if (error && folder.empty()) throw io_error(dir, "list the directory", error.value());
-  }
-  std::ranges::sort(names);
-  return names;
-}
-
 class Copier {
  public:
   Copier(const fs::path& dir, const HfModel& source, const HfModelCopy& copy, FileSystem& file_system)
@@ -76,7 +58,7 @@ class Copier {
     for (const auto& file : source_.files()) copy_weights(file);
     const fs::path first = source_.files().front()->path();
     if (first.filename() != kSingleFile) add(std::string(kIndexFile));
-    for (const std::string& name : copied_files(source_.dir())) add(name);
+    for (const std::string& name : files_beside_weights(source_.dir())) add(name);
     writer_.add_file("README.md", readme);
     add(std::string(kConfigFile));
     writer_.commit({{"kind", "hf-model"}});
@@ -122,6 +104,23 @@ class Copier {
 };
 
 }  // namespace
+
+std::vector<std::string> files_beside_weights(const fs::path& dir) {
+  std::vector<std::string> names;
+  for (const std::string& folder : {std::string(), std::string(kTemplatesFolder) + "/"}) {
+    std::error_code error;
+    for (fs::directory_iterator entry(dir / folder, error), end; !error && entry != end; entry.increment(error)) {
+      const std::string name = entry->path().filename().string();
+      std::error_code ignored;
+      if (name.starts_with('.') || !fs::is_regular_file(entry->path(), ignored) || holds_weights(name)) continue;
+      if (name == kConfigFile || name == "README.md" || name == kManifestName) continue;
+      names.push_back(folder + name);
+    }
+    if (error && folder.empty()) throw io_error(dir, "list the directory", error.value());
+  }
+  std::ranges::sort(names);
+  return names;
+}
 
 void write_hf_copy(const fs::path& dir, const HfModel& source, const HfModelCopy& copy, FileSystem& file_system) {
   Copier(dir, source, copy, file_system).copy(copy.readme);

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "core/file_system.h"
 #include "io/hf_model.h"
@@ -22,6 +23,11 @@ struct HfModelCopy {
   std::map<std::string, TensorChange> changes;  // by name, as HfModel::load takes it
   std::string readme;                           // README.md instead of the source's
 };
+
+/// What else makes a model directory: the names, relative to `dir` and sorted, of the top folder's visible files (the
+/// tokenizer's, templates, the code of families that bring their own) and of those in `additional_chat_templates/`,
+/// apart from config.json, README.md, a manifest, and weights in any form.
+std::vector<std::string> files_beside_weights(const std::filesystem::path& dir);
 
 /// Streams tensor by tensor: memory holds one tensor and what its change computes, never a shard. Copied beside the
 /// weights are the top folder's visible files and `additional_chat_templates/`, apart from README.md, a manifest, and

@@ -25,7 +25,7 @@ struct LoraPair {
 struct PeftAdapter {
   int64_t r = 0;
   std::string base_model_name_or_path;
-  std::vector<std::string> target_modules;  // last part of the module paths: "q_proj", …
+  std::vector<std::string> target_modules;  // names ("q_proj") or whole paths
   std::map<std::string, LoraPair> modules;  // "model.layers.0.self_attn.q_proj" -> pair
   std::string readme;                       // README.md, the model card; not written where empty
 };

@@ -112,13 +112,6 @@ std::filesystem::path tokenizer_file(const std::filesystem::path& model_dir) {
   return std::filesystem::exists(sentencepiece) && !std::filesystem::exists(json) ? sentencepiece : json;
 }
 
-const std::vector<std::string>& text_files() {
-  static const std::vector<std::string> names = {"tokenizer.json",          "tokenizer.model",
-                                                 "tokenizer_config.json",   "special_tokens_map.json",
-                                                 "tokenization_chatglm.py", "chat_template.jinja"};
-  return names;
-}
-
 TextAssets load_text_assets(const std::filesystem::path& model_dir) {
   const std::filesystem::path tokenizer_path = tokenizer_file(model_dir);
   const std::filesystem::path config_path = model_dir / "tokenizer_config.json";
@@ -130,6 +123,8 @@ TextAssets load_text_assets(const std::filesystem::path& model_dir) {
   TemplateSources templates = templates_of_files(model_dir);
   if (templates.empty()) templates = templates_of_config(config, config_path);
 
+  Json encoding = Json::object();
+  if (special.settings.value("split_special_tokens", false)) encoding["split_special_tokens"] = true;
   std::shared_ptr<const internal::TokenizerBackend> backend;
   if (tokenizer_path.filename() == "tokenizer.json") {
     backend = internal::make_json_tokenizer(contents, special.settings.dump(), tokenizer_path.string());
@@ -138,6 +133,8 @@ TextAssets load_text_assets(const std::filesystem::path& model_dir) {
         internal::read_sentencepiece_directory(model_dir, contents, config, special);
     backend = internal::make_sentencepiece_tokenizer(contents, directory.settings, tokenizer_path.string());
     special.named = std::move(directory.named);
+    if (!directory.settings.prefix.empty()) encoding["prefix"] = directory.settings.prefix;
+    if (!directory.settings.suffix.empty()) encoding["suffix"] = directory.settings.suffix;
     if (templates.empty() && !directory.chat_template.empty()) {
       templates[kDefault] = {directory.chat_template, directory.template_name};
     }
@@ -150,6 +147,7 @@ TextAssets load_text_assets(const std::filesystem::path& model_dir) {
   assets.chat_template = compile(templates, kDefault);
   assets.tool_use_template = compile(templates, kToolUse);
   assets.template_variables = std::move(special.named);
+  assets.encoding = std::move(encoding);
   return assets;
 }
 

@@ -29,6 +29,9 @@ struct TextAssets {
   std::optional<ChatTemplate> tool_use_template;
   /// bos_token, eos_token ... as transformers hands them to the template: what RenderOptions::variables starts from.
   Json template_variables = Json::object();
+  /// What the configuration decides of how a text is encoded, where it isn't the ordinary: split_special_tokens, tokens
+  /// before a text ("prefix") and behind it ("suffix").
+  Json encoding = Json::object();
 };
 
 /// tokenizer.json decides how text is encoded, as in the `tokenizers` library and transformers 4: add_bos_token and
@@ -45,8 +48,5 @@ TextAssets load_text_assets(const std::filesystem::path& model_dir);
 
 /// The file that says how text is encoded: tokenizer.json, or tokenizer.model where there is no tokenizer.json.
 std::filesystem::path tokenizer_file(const std::filesystem::path& model_dir);
-
-/// The names of all files that load_text_assets may read: what a copy of a model needs to read text as it does.
-const std::vector<std::string>& text_files();
 
 }  // namespace moelora::text

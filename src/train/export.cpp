@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "io/gguf_lora.h"
 #include "io/hf_model_copy.h"
+#include "nn/layer_linears.h"
 #include "train/kept_weights.h"
 #include "train/model_card.h"
 
@@ -40,12 +41,34 @@ void export_merged(const OpenRun& run, const io::PeftAdapter& adapter, const std
   }
   for (const auto& [module, pair] : adapter.modules) {
     const std::string name = nn::stored_name(run.base.shape, *base, module + ".weight");
-    copy.changes[name] = [&as_computed, &pair, name, onto](const at::Tensor& pristine) {
+    copy.changes[name] = [&as_computed, &lora = pair, name, onto](const at::Tensor& pristine) {
       const at::Tensor& taken = onto == MergeOnto::kDequantised ? as_computed.kept(name, pristine) : pristine;
-      return adapters::merged_weight(taken, {.path = "", .a = pair.a, .b = pair.b}).to(pristine.scalar_type());
+      return adapters::merged_weight(taken, {.path = "", .a = lora.a, .b = lora.b}).to(pristine.scalar_type());
     };
   }
   io::write_hf_copy(dir, *base, copy);
+}
+
+std::string short_name(const std::string& path) {
+  return path.substr(path.rfind('.') + 1);
+}
+
+/// The linears' short names, as people write them; their paths where a short name would have PEFT adapt others too:
+/// linears of layers that the run leaves alone, or of a nested model's other parts.
+std::vector<std::string> target_modules(const nn::ModelConfig& shape,
+                                        const std::map<std::string, io::LoraPair>& modules) {
+  std::set<std::string> names, paths;
+  for (const auto& [path, pair] : modules) {
+    paths.insert(path);
+    names.insert(short_name(path));
+  }
+  bool ambiguous = shape.nested;
+  for (int64_t layer = 0; layer < shape.layers; ++layer) {
+    for (const nn::LinearShape& linear : nn::layer_linears(shape, layer).all())
+      ambiguous |= names.contains(short_name(linear.path)) && !paths.contains(linear.path);
+  }
+  const std::set<std::string>& targets = ambiguous ? paths : names;
+  return {targets.begin(), targets.end()};
 }
 
 }  // namespace
@@ -58,14 +81,11 @@ io::PeftAdapter collapsed_adapter(const OpenRun& run, const std::string& task, c
                                     .hint = "its model/ directory is an ordinary Hugging Face model"});
   }
   io::PeftAdapter adapter{.base_model_name_or_path = run.saved.config.model};
-  std::set<std::string> targets;
   for (adapters::CollapsedLinear& linear : run.model.adapters->collapse(index)) {
     adapter.r = linear.a.size(0);
-    // A short name would match linears of a nested model's other parts too.
-    targets.insert(run.base.shape.nested ? linear.path : linear.path.substr(linear.path.rfind('.') + 1));
     adapter.modules[linear.path] = {std::move(linear.a), std::move(linear.b)};
   }
-  adapter.target_modules.assign(targets.begin(), targets.end());
+  adapter.target_modules = target_modules(run.base.shape, adapter.modules);
   if (options.pad_rank && options.format != ExportFormat::kMerged) io::pad_rank(adapter, served_rank(adapter.r));
   return adapter;
 }

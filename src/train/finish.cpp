@@ -7,8 +7,8 @@
 
 #include "config/method.h"
 #include "core/error.h"
+#include "io/hf_model_copy.h"
 #include "io/hf_model_writer.h"
-#include "text/assets.h"
 #include "train/machine.h"
 #include "train/saved_adapter.h"
 
@@ -51,11 +51,13 @@ void write_full_model(const RunSetup& setup, int64_t step) {
   io::HfModelContents contents{.config = setup.base.config};
   contents.config["dtype"] = "bfloat16";
   contents.config.erase("torch_dtype");
+  contents.config.erase("quantization_config");  // of the base's file, whose form the trained weights don't have
   if (!setup.base.generation_config.empty()) contents.generation_config = setup.base.generation_config;
   for (const auto& [name, master] : trained_parameters(setup.model))
     contents.tensors.emplace_back(name, master.detach().to(at::kBFloat16));
-  for (const std::string& name : text::text_files()) {
-    if (std::filesystem::exists(setup.base.dir / name)) contents.copied_files.push_back(setup.base.dir / name);
+  for (const std::string& name : io::files_beside_weights(setup.base.dir)) {
+    if (name != "generation_config.json" && name.find('/') == std::string::npos)
+      contents.copied_files.push_back(setup.base.dir / name);
   }
   contents.record = {{"base_hash", setup.identity.base}, {"base_shape_hash", setup.identity.shape}, {"step", step}};
   for (const data::Task& task : setup.dataset.tasks)

@@ -64,17 +64,15 @@ void check_method(const RunSetup& setup) {
                                   .expected = "a base of text alone, or a method with adapters"});
 }
 
-/// The line that tells a plain LoRA the task, where the configuration gives none: written into the configuration, so
-/// that evaluation and generation read it there.
-void bring_task_prompts(RunSetup& setup) {
-  if (!config::traits(setup.config.adapter.method).task_prompt) return;
-  for (data::Task& task : setup.dataset.tasks) {
+}  // namespace
+
+void bring_task_prompts(config::RunConfig& config, data::Dataset& dataset) {
+  if (!config::traits(config.adapter.method).task_prompt) return;
+  for (data::Task& task : dataset.tasks) {
     if (!task.settings.prompt) task.settings.prompt = "Task: " + task.name;
-    setup.config.tasks[task.name].prompt = task.settings.prompt;
+    config.tasks[task.name].prompt = task.settings.prompt;
   }
 }
-
-}  // namespace
 
 BaseFiles read_base_files(const std::string& model) {
   BaseFiles base;
@@ -166,7 +164,7 @@ RunSetup prepare_data(config::RunConfig config) {
   setup.dataset = data::load_dataset(setup.config.data, setup.config.tasks);
   check_template(setup);
   for (std::string& warning : data::check_overlap(setup.dataset)) setup.dataset.warnings.push_back(std::move(warning));
-  bring_task_prompts(setup);
+  bring_task_prompts(setup.config, setup.dataset);
   const int64_t threads = setup.config.train.threads;
   setup.train_rows = std::make_shared<data::EncodedRows>(
       data::encode_rows(setup.dataset, data::Split::kTrain, *setup.renderer, {.threads = threads}));

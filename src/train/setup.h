@@ -76,6 +76,10 @@ struct RunSetup {
   config::TaskGroups groups() const { return config::task_groups(dataset.task_names(), config.tasks); }
 };
 
+/// The line that tells a plain LoRA the task, where the configuration gives none and the method has it: written into
+/// the configuration too, so that evaluation and generation read it there.
+void bring_task_prompts(config::RunConfig& config, data::Dataset& dataset);
+
 /// Everything but the weights: what `validate` checks. Warnings stand in dataset.warnings.
 RunSetup prepare_data(config::RunConfig config);
 

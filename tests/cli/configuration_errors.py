@@ -28,6 +28,7 @@ COMMAND_LINE = [
 
 CONFIGURATION = [
     Case("missing file", CONFIG, ["absent.yaml"], ["validate", "absent.yaml"]),
+    Case("loop of links", CONFIG, ["loop"], ["validate", "loop"], prepare=lambda place: (place.path / "loop").symlink_to("loop")),
     Case("a directory as the file", CONFIG, ["data"], ["validate", "data"]),
     Case("empty file", CONFIG, ["`model` is missing", "`data` is missing"], files=raw("")),
     Case("bad YAML", CONFIG, ["run.yaml:2"], files=raw("model: x\n  data: [1, 2\n")),

@@ -5,6 +5,7 @@ conversations through a pipe.
 """
 import json
 import math
+import os
 import signal
 import subprocess
 import time
@@ -106,6 +107,20 @@ def check_resume(place):
     process.communicate()
     other = place.run("generate", "out", *flags, "--seed", 5)
     require(other.returncode == 7 and "unfinished" in other.stderr, f"other settings don't go on with it: {other.stderr}")
+    (place.path / "out.jsonl").unlink(missing_ok=True)
+    for path in place.path.glob("out.jsonl.*"):
+        path.unlink()
+    # The same adapter, whose run says otherwise how long answers may be.
+    place.run_well("train", "run.yaml", "--quiet", "--output=short", "--train.max_steps=6", "--train.learning_rate=0.01", "--eval.max_new_tokens=5")
+    flags = ["--data", "in.jsonl", "--quiet", "--to", "out.jsonl"]
+    process = start(place, *flags)
+    wait_for_part(place, 1)
+    process.kill()
+    process.communicate()
+    (place.path / "out").rename(place.path / "long")
+    (place.path / "short").rename(place.path / "out")
+    other = place.run("generate", "out", *flags)
+    require(other.returncode == 7 and "unfinished" in other.stderr, f"what the run says of answers is a setting too: {other.stderr}")
 
 
 def check_draws(place):
@@ -187,6 +202,31 @@ def check_chat(place):
     system = chat(place, "first words of a long enough question\n", "--system", "Answer in French, at length.")
     require(system.returncode == 0, system.stderr)
     require(chat(place, "a\r\n\nb").stdout.count("\n") == 2, "Windows lines, blank ones and a last one without end")
+    process = chat(place, "/reset \na\n/help  \n")
+    require(process.returncode == 0 and "/task NAME" in process.stdout, f"blanks behind a command: {process.stderr}")
+    folder = os.open("/", os.O_RDONLY)
+    process = subprocess.run(place.command("chat", "out", "--task", "echo"), cwd=place.path, env=place.environment(), stdin=folder, capture_output=True, timeout=60)
+    os.close(folder)
+    require(process.returncode == 7 and b"standard input" in process.stderr, f"input that can't be read: {process.stderr}")
+
+
+def check_arguments(place):
+    """Texts arrive as they are: brackets, nothing at all, Windows lines."""
+    flags = ["--task", "echo", "--json", "--max-new-tokens", 5]
+    place.write("in.jsonl", jsonl([{"prompt": "[1, 2]"}]))
+    from_file = lines_of(generate(place, *flags, "--data", "in.jsonl"))
+    given = lines_of(generate(place, *flags, "--prompt", "[1, 2]"))
+    require([row["answer"] for row in given] == [row["answer"] for row in from_file], f"one prompt, its brackets kept: {given}")
+    labels = lines_of(generate(place, "--task", "echo", "--json", "--prompt", "x", "--labels", "[yes]", "[no]"))[0]["labels"]
+    require(sorted(labels) == ["[no]", "[yes]"], f"labels keep their brackets: {labels}")
+    process = place.run("generate", "out", "--task", "echo", "--prompt=", "--json")
+    require("--json" not in process.stdout, f"a flag isn't the empty prompt's text: {process.stdout}")
+    two = generate(place, *flags, input="a\r\n\r\nb\r\n", stdin=None)
+    require(two == generate(place, *flags, input="a\nb\n", stdin=None).replace('"line":2', '"line":3'), f"Windows lines: {two}")
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(place.command("generate", "out", *map(str, flags), "--prompt", "x"), cwd=place.path, env=place.environment(),
+                                 stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, timeout=60)
+    require(process.returncode == 7 and b"standard output" in process.stderr, f"what can't be printed is an error: {process.stderr}")
 
 
 def check_interrupt(place):
@@ -224,7 +264,7 @@ def on_a_run(check):
 
 
 CHECKS = {"file": check_file, "resume": check_resume, "draws": check_draws, "stop": check_stop, "labels": check_labels,
-          "logprobs": check_logprobs, "chat": check_chat, "interrupt": check_interrupt}
+          "logprobs": check_logprobs, "chat": check_chat, "arguments": check_arguments, "interrupt": check_interrupt}
 
 if __name__ == "__main__":
     run_checks(__doc__, {name: on_a_run(check) for name, check in CHECKS.items()})

@@ -82,6 +82,7 @@ RUNS = [
          files={"data/echo/train.jsonl": jsonl([{"input": "new", "target": "row"}])}),
     Case("a run another process writes", IO, ["out", "another process"], [*TRAIN, "--resume"], needs_run=True, prepare=hold_lock),
     Case("run directory below a file", IO, ["run.yaml"], [*TRAIN, "--output=run.yaml/out"]),
+    Case("run directory below a loop of links", IO, ["loop"], [*TRAIN, "--output=loop/out"], prepare=lambda place: (place.path / "loop").symlink_to("loop")),
     Case("export below a file", IO, ["run.yaml"], ["export", "out", "--to", "run.yaml"], needs_run=True),
     Case("report below a file", IO, ["run.yaml"], [*EVAL, "--to", "run.yaml/report"], needs_run=True),
     Case("picture in no directory", IO, ["absent"], ["gates", "out", "--svg", "absent/gates.svg"], needs_run=True),

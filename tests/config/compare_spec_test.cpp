@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "config/load.h"
 #include "core/error.h"
 
 namespace moelora::config {
@@ -23,6 +24,15 @@ std::vector<std::string> messages_of(const std::string& yaml, const std::vector<
     for (const Error& error : list.errors()) messages.emplace_back(error.what());
   }
   return messages;
+}
+
+TEST(CompareSpec, ListsAreThoseOfTheFile) {
+  const CompareSpec spec = parse_compare_spec(kHead +
+                                                  "shared: {tasks: {severity: {labels: [\"acute, mild\", chronic, \"a: "
+                                                  "b\", \"null\", \"#1\", \"say \\\"x\\\"\"]}}}\n",
+                                              "spec.yaml");
+  EXPECT_THAT(parse_config("model: m\ndata: d\n", "run.yaml", spec.shared).tasks.at("severity").labels,
+              ElementsAre("acute, mild", "chronic", "a: b", "null", "#1", "say \"x\""));
 }
 
 TEST(CompareSpec, EachMistakeIsOneMessage) {

@@ -168,6 +168,19 @@ TEST_F(Datasets, WrongSourcesAreNamedWithWhatWasExpected) {
   EXPECT_THAT(failure(""), HasSubstr("named by two data sources"));
 }
 
+TEST_F(Datasets, ASourcesSplitLosesNoRowsSilently) {
+  write("more/test.jsonl", qa("1", "x"));
+  config_.sources = {{.path = (root_ / "more").string(), .task = "x", .split = "train"}};
+  EXPECT_THAT(failure(""), AllOf(HasSubstr("more"), HasSubstr("no files of the source's split")));
+  write("tasks/alpha/train.jsonl", qa("1", "x"));
+  write("tasks/beta/train.jsonl", qa("2", "x"));
+  write("tasks/sample.jsonl", qa("3", "x"));
+  config_.sources = {{.path = (root_ / "tasks").string(), .split = "train"}};
+  const Dataset dataset = load_dataset(config_, {}, {});
+  EXPECT_THAT(dataset.task_names(), ElementsAre("alpha", "beta"));
+  EXPECT_THAT(dataset.warnings, testing::Contains(HasSubstr("sample.jsonl")));
+}
+
 TEST_F(Datasets, MissingSplitsAndUnknownTasksAreErrors) {
   write("d/alpha/train.jsonl", qa("1", "x"));
   write("d/beta/test.jsonl", qa("1", "x"));

@@ -11,7 +11,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 
 class RowFiles : public MadeFiles {
  protected:
@@ -84,6 +84,7 @@ struct Hostile {
   std::vector<std::string> says;
 };
 
+// googletest's name. NOLINTNEXTLINE(readability-identifier-naming)
 void PrintTo(const Hostile& file, std::ostream* out) {
   *out << file.name;
 }
@@ -128,6 +129,10 @@ INSTANTIATE_TEST_SUITE_P(
                 {"valid JSON"}},
         Hostile{"trailing_comma", kGood + R"({"input": "a", "target": "b"},)", 2, {"valid JSON"}},
         Hostile{"single_quotes", "{'input': 'SECRET'}", 1, {"valid JSON"}},
+        Hostile{"key_twice",
+                kGood + R"({"input": "a", "target": "SECRET", "target": "b"})",
+                2,
+                {"the row has the key `target` twice"}},
         Hostile{"nan", R"({"input": "a", "target": "b", "x": NaN})", 1, {}},
         Hostile{"csv", "input,target\nSECRET,b\n", 1, {"valid JSON"}},
         Hostile{"gzip", "\x1f\x8b\x08\0\0"s, 1, {"NUL byte"}},

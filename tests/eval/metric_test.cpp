@@ -58,6 +58,14 @@ TEST(MicroF1, EmptyGoldAnsweredEmptyIsPerfectAndAnsweredOtherwiseIsWrong) {
   EXPECT_EQ(metric->result().score, 0);
 }
 
+TEST(RougeL, OfSignsAloneIsRightWhereTheyAreTheSame) {
+  const auto metric = make_metric("rouge_l", {});
+  EXPECT_EQ(metric->add(row("+"), "+").score, 1);
+  EXPECT_EQ(metric->add(row("+"), "-").score, 0);
+  EXPECT_EQ(metric->add(row("+"), "").score, 0);
+  EXPECT_EQ(metric->add(row("word"), "+").score, 0);
+}
+
 TEST(MicroF1, MalformedLinesAndOffListItemsAreWrongAndCounted) {
   const auto metric = make_metric("micro_f1_pairs", {});
   const RowScore score =

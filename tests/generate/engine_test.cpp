@@ -307,6 +307,9 @@ TEST(Engine, LogitsThatArentFiniteAreAnErrorAndThoseWaitingAreKept) {
   EXPECT_EQ(kind_of([&] { engine.step(); }), ErrorKind::kNumeric);
   EXPECT_FALSE(engine.cancel(1));
   EXPECT_TRUE(engine.cancel(2));
+  Engine scoring(model, {.batch_size = 1});
+  scoring.submit({.id = 1, .prompt = {5}, .scored = {3, 4}});
+  EXPECT_EQ(kind_of([&] { scoring.step(); }), ErrorKind::kNumeric);
 }
 
 TEST(EngineDeathTest, RunAllStopsAtASignal) {

@@ -87,6 +87,27 @@ TEST(ModelConfig, SlidingLayersFollowLayerTypes) {
   EXPECT_EQ(parse_model_config(config, "c").windows, (std::vector<int64_t>{0, 16}));
 }
 
+TEST(ModelConfig, WindowsThatAreLeftOutAreTheFamilysAndNullIsNone) {
+  json mistral = qwen3();
+  mistral["model_type"] = "mistral";
+  mistral.erase("sliding_window");
+  EXPECT_EQ(parse_model_config(mistral, "c").windows[0], 4096);  // MistralConfig's
+  mistral["sliding_window"] = nullptr;
+  EXPECT_EQ(parse_model_config(mistral, "c").windows[0], 0);
+  for (const char* family : {"qwen2", "qwen3"}) {
+    json qwen = qwen3();
+    qwen["model_type"] = family;
+    qwen["num_hidden_layers"] = 30;
+    qwen["use_sliding_window"] = true;
+    for (const char* key : {"sliding_window", "max_window_layers", "layer_types"}) qwen.erase(key);
+    const std::vector<int64_t> windows = parse_model_config(qwen, "c").windows;
+    EXPECT_EQ(windows[27], 0) << family;
+    EXPECT_EQ(windows[28], 4096) << family;
+    qwen["sliding_window"] = nullptr;
+    EXPECT_EQ(parse_model_config(qwen, "c").windows[28], 0) << family;
+  }
+}
+
 TEST(ModelConfig, UnknownFamilyListsTheSupportedAndTheNearest) {
   json config = qwen3();
   config["model_type"] = "qwen33";

@@ -79,6 +79,40 @@ TEST(Export, NamesLinearsOfANestedModelByTheirPaths) {
   for (const std::string& target : targets) EXPECT_THAT(target, ::testing::StartsWith("model.language_model.layers."));
 }
 
+TEST(Export, NamesLinearsOfSomeLayersByTheirPaths) {
+  MadeRun made;
+  made.config.adapter.targets = {"*.layers.1.*"};
+  write_artefact(made.setup(), 1);
+  const std::vector<std::string> some = collapsed_adapter(open_run(made.config.output), "echo", {}).target_modules;
+  EXPECT_EQ(some.size(), 7u);
+  for (const std::string& target : some) EXPECT_THAT(target, ::testing::StartsWith("model.layers.1."));
+  MadeRun all;
+  all.config.adapter.targets = {"q_proj", "down_proj"};
+  write_artefact(all.setup(), 1);
+  EXPECT_THAT(collapsed_adapter(open_run(all.config.output), "echo", {}).target_modules,
+              ::testing::ElementsAre("down_proj", "q_proj"));
+}
+
+TEST(Export, OfAFullyTrainedModelHasTheCodeOfItsFamilyAndNoFormOfItsBase) {
+  MadeRun made;
+  const std::filesystem::path model = made.directory.path() / "model";
+  std::filesystem::copy(made.config.model, model, std::filesystem::copy_options::recursive);
+  nlohmann::json config = nlohmann::json::parse(test::read_file(model / "config.json"));
+  config["quantization_config"] = {{"quant_method", "bitsandbytes"}};
+  config["auto_map"] = {{"AutoConfig", "configuration_x.XConfig"}};
+  test::write_file(model / "config.json", config.dump());
+  test::write_file(model / "configuration_x.py", "class XConfig: pass\n");
+  made.config.model = model.string();
+  made.config.adapter.method = config::Method::kFull;
+  write_artefact(made.setup(), 1);
+  const std::filesystem::path out = std::filesystem::path(made.config.output) / "model";
+  EXPECT_TRUE(std::filesystem::exists(out / "configuration_x.py"));
+  EXPECT_TRUE(std::filesystem::exists(out / "tokenizer.json"));
+  const nlohmann::json written = io::read_json_object(out / "config.json");
+  EXPECT_FALSE(written.contains("quantization_config"));
+  EXPECT_TRUE(written.contains("auto_map"));
+}
+
 TEST(Export, SaysInTheModelCardWhatTheAdapterCameFrom) {
   const MadeRun made;
   write_artefact(made.setup(), 5);

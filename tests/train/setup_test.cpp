@@ -191,6 +191,18 @@ TEST(Identity, FollowsWhatConfigJsonAndTheSpecialTokensSay) {
   EXPECT_NE(identity_of(made.config).to_json()["special tokens"], own["special tokens"]);
 }
 
+TEST(Identity, FollowsHowTheConfigurationHasTextsEncoded) {
+  MadeRun made;
+  const std::filesystem::path model = made.directory.path() / "model";
+  std::filesystem::copy(made.config.model, model, std::filesystem::copy_options::recursive);
+  made.config.model = model.string();
+  const nlohmann::json own = identity_of(made.config).to_json();
+  nlohmann::json tokens = nlohmann::json::parse(test::read_file(model / "tokenizer_config.json"));
+  tokens["split_special_tokens"] = true;
+  test::write_file(model / "tokenizer_config.json", tokens.dump());
+  EXPECT_NE(identity_of(made.config).to_json()["special tokens"], own["special tokens"]);
+}
+
 TEST(PrepareData, KnowsTheTasksThatCanBeBest) {
   MadeRun made;
   std::filesystem::remove(made.directory.path() / "data/echo/dev.jsonl");

@@ -72,7 +72,14 @@ simdjson::dom::array require_array(const object& object, std::string_view key) {
 
 object as_object(const element& element, const std::string& place) {
   if (!element.is_object()) throw RowProblem{place + " has the wrong type", type_of(element), "an object"};
-  return element.get_object().value_unsafe();
+  const object found = element.get_object().value_unsafe();
+  for (auto one = found.begin(); one != found.end(); ++one) {
+    for (auto before = found.begin(); before != one; ++before) {
+      if (before.key() == one.key())
+        throw RowProblem{place + " has the key " + quoted_key(one.key()) + " twice", "", ""};
+    }
+  }
+  return found;
 }
 
 std::string read_answer(const object& object, std::string_view key, Answers answers) {

@@ -30,7 +30,7 @@ std::optional<std::string> optional_name(const simdjson::dom::object& object, st
 /// Throws RowProblem where the key is missing or isn't an array.
 simdjson::dom::array require_array(const simdjson::dom::object& object, std::string_view key);
 
-/// Throws RowProblem where an element isn't an object; `place` is "messages[2]", say.
+/// Throws RowProblem where an element isn't an object, or has a key twice; `place` is "messages[2]", say.
 simdjson::dom::object as_object(const simdjson::dom::element& element, const std::string& place);
 
 /// The answer under `key`; empty for a missing key or null where answers are optional, else as require_string.

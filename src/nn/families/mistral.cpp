@@ -5,8 +5,9 @@ namespace moelora::nn {
 
 ModelConfig parse_mistral(const Fields& fields) {
   ModelConfig model = parse_llama_shape(fields);
-  if (fields.has("sliding_window"))
-    model.windows.assign(model.layers, fields.positive("sliding_window", kMostPositions));
+  // null: none.
+  if (fields.has("sliding_window") || !fields.raw().contains("sliding_window"))
+    model.windows.assign(model.layers, fields.positive_or("sliding_window", 4096, kMostPositions));
   return model;
 }
 

@@ -6,9 +6,10 @@ namespace moelora::nn {
 ModelConfig parse_qwen2(const Fields& fields) {
   ModelConfig model = parse_llama_shape(fields);
   model.qkv_bias = true;
-  if (fields.flag_or("use_sliding_window", false) && fields.has("sliding_window")) {
-    set_windows(fields, model, fields.positive("sliding_window", kMostPositions),
-                fields.positive_or("max_window_layers", model.layers));
+  const bool window_is_null = fields.raw().contains("sliding_window") && !fields.has("sliding_window");
+  if (fields.flag_or("use_sliding_window", false) && !window_is_null) {
+    set_windows(fields, model, fields.positive_or("sliding_window", 4096, kMostPositions),
+                fields.positive_or("max_window_layers", 28));
   }
   return model;
 }
