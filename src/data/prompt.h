@@ -60,7 +60,8 @@ class PromptRenderer {
 
   const text::Tokenizer& tokenizer() const { return assets_.tokenizer; }
   const config::TemplateConfig& config() const { return config_; }
-  /// XXH3-128 of the special tokens as the template sees them, their ids and the stop ids. Recorded with the artefact.
+  /// XXH3-128 of the special tokens as the template sees them, their ids and the stop ids, and of what else the
+  /// configuration decides of encoding (text::TextAssets::encoding). Recorded with the artefact.
   std::string special_tokens_hash() const;
   /// XXH3-128 of the template's source; empty without one. Recorded with the artefact.
   std::string template_hash() const { return chat_ ? assets_.chat_template->hash() : std::string(); }
