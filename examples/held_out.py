@@ -37,7 +37,7 @@ class Suite:
 
     @property
     def tasks(self):
-        return sorted(folder.name for folder in self.data.iterdir())
+        return sorted(folder.name for folder in self.data.iterdir() if folder.is_dir())
 
 
 SUITES = {

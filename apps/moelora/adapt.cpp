@@ -45,22 +45,31 @@ void add_adapt(CLI::App& app, const GlobalFlags&) {
   verb->add_option("--task", own->options.task, "the new task's name")->required();
   verb->add_option("--data", own->data,
                    "its labelled rows: a file, or a directory {train,dev,test}.jsonl of which train is read");
-  verb->add_option("--weights", own->options.weights,
-                   "no search: `uniform`, `nearest` (the known task of the lowest loss on the rows), a known task, or "
-                   "a number for each expert");
+  CLI::Option* weights = verb->add_option(
+      "--weights", own->options.weights,
+      "no search: `uniform`, `nearest` (the known task of the lowest loss on the rows), a known task, or "
+      "a number for each expert");
   verb->add_option("--search", own->search, "how the weights are found")
       ->check(CLI::IsMember({"gradient", "evolution"}))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes(weights);
   verb->add_option("--steps", own->options.steps, "of the search")
       ->check(CLI::Range(1, 1 << 30))
-      ->capture_default_str();
-  verb->add_option("--learning-rate", own->options.learning_rate, "of the gradient's search")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes(weights);
+  CLI::Option* rate = verb->add_option("--learning-rate", own->options.learning_rate, "of the gradient's search")
+                          ->check(CLI::PositiveNumber)
+                          ->capture_default_str()
+                          ->excludes(weights);
   verb->add_option("--to", own->to, "directory of the new run, which must not exist")->required();
   verb->add_option("--base", own->options.base, "the base model, where it isn't where it was");
   verb->allow_extras();
-  verb->callback([verb, own] {
+  verb->callback([verb, rate, own] {
+    if (rate->count() > 0 && own->search != "gradient") {
+      throw Error(ErrorKind::kUsage, {.where = "--learning-rate",
+                                      .problem = "a search without gradients has none",
+                                      .expected = "--search gradient, or no --learning-rate"});
+    }
     const std::string example = "a key of the new task like --tasks." + own->options.task + ".metric=accuracy";
     own->options.overrides = config_overrides(*verb, example);
     for (const std::string& text : own->options.overrides) {

@@ -1,11 +1,11 @@
 // moelora bench train [CONFIG.yaml | --shape NAME], moelora bench generate --shape NAME
+
 #include <ATen/Parallel.h>
 
 #include <cstdio>
 #include <iostream>
 #include <map>
 #include <memory>
-#include <optional>
 
 #include "bench/generate_bench.h"
 #include "bench/paired_bench.h"
@@ -17,8 +17,8 @@
 #include "config/method.h"
 #include "core/error.h"
 #include "core/suggest.h"
-#include "core/threads.h"
 #include "nn/random_weights.h"
+#include "train/machine.h"
 #include "train/plan.h"
 #include "train/setup.h"
 #include "train/snapshots.h"
@@ -72,7 +72,7 @@ Prepared prepare(const BenchTrainFlags& own, const std::vector<std::string>& ove
     prepared.model = std::move(setup.model);
     return prepared;
   }
-  at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
+  train::use_threads(config.train);
   const nn::ModelConfig shape = bench::shape(own.shape);
   bench::Workload workload = own.workload.empty()
                                  ? bench::even_workload(own.samples, own.tokens, shape.vocab_size, config.train.seed)
@@ -201,7 +201,7 @@ struct BenchGenerateFlags {
 
 void run_bench_generate(const BenchGenerateFlags& own, const std::vector<std::string>& overrides) {
   const config::RunConfig config = bench_config({.shape = own.shape}, overrides);
-  at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
+  train::use_threads(config.train);
   const nn::ModelConfig shape = bench::shape(own.shape);
   const at::ScalarType dtype = train::compute_dtype(config.train.dtype);
   nn::RandomWeights weights(config.train.seed, shape.initializer_range);

@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <thread>
 
@@ -13,7 +12,6 @@
 #include "core/durable.h"
 #include "core/error.h"
 #include "core/interrupt.h"
-#include "core/log.h"
 #include "dev_scores.h"
 #include "eval/evaluator.h"
 #include "io/json_file.h"
@@ -320,7 +318,7 @@ void add_demo(CLI::App& app, const GlobalFlags& flags) {
   const auto own = std::make_shared<DemoFlags>();
   verb->add_option("--output", own->output, "directory of its runs; what is done there already is kept")
       ->capture_default_str();
-  verb->add_option("--rows", own->rows, "at most so many test rows a task, evenly spaced; 0: all")
+  verb->add_option("--rows", own->rows, "at most so many test rows per task, evenly spaced; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   verb->add_flag("--long", own->long_form, "also train every parameter (method full), the upper baseline");

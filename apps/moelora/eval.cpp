@@ -9,7 +9,6 @@
 
 #include "base_flags.h"
 #include "config/enum_names.h"
-#include "config/load.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/log.h"
@@ -166,7 +165,7 @@ void add_eval(CLI::App& app, const GlobalFlags& flags) {
   verb->add_option("run", own->run, "run directory")->required();
   verb->add_option("--task", own->tasks, "only this task (may be repeated)");
   verb->add_option("--split", own->split, "test or dev")->check(CLI::IsMember({"test", "dev"}))->capture_default_str();
-  verb->add_option("--rows", own->rows, "at most so many rows a task, evenly spaced; default 0: all")
+  verb->add_option("--rows", own->rows, "at most so many rows per task, evenly spaced; default 0: all")
       ->check(CLI::NonNegativeNumber);
   verb->add_option("--metric", own->metrics, "TASK=METRIC, in place of the task's (may be repeated)");
   verb->add_option("--data", own->data, "rows from this directory or file instead of the run's data (may be repeated)");

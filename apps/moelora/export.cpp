@@ -153,7 +153,7 @@ void add_export(CLI::App& app, const GlobalFlags&) {
                "  moelora export runs/medical --to models --format merged --all-tasks --check");
   const auto own = std::make_shared<ExportFlags>();
   verb->add_option("run", own->run, "run directory")->required();
-  verb->add_option("--to", own->to, "directory that gets one directory a task")->required();
+  verb->add_option("--to", own->to, "directory that gets one directory per task")->required();
   CLI::Option* tasks = verb->add_option("--task", own->tasks, "only this task (may be repeated)");
   verb->add_flag("--all-tasks", own->all_tasks, "every task, which is also what happens without --task")
       ->excludes(tasks);
@@ -167,14 +167,16 @@ void add_export(CLI::App& app, const GlobalFlags&) {
   verb->add_flag("--check", own->check,
                  "read each directory back, compare its logits with the run's and print the largest difference; "
                  "holds the base in float32");
-  verb->add_option(
-          "--onto", own->onto,
-          "of a run over a quantised base, what takes the adapter in: the weights as it was trained with them, "
-          "dequantised, or the base's original ones; the difference from the run is printed")
-      ->check(CLI::IsMember({"dequantised", "original"}));
-  verb->add_option("--dev-rows", own->dev_rows, "so many dev rows a task are scored for that; 0: logits alone")
+  CLI::Option* onto =
+      verb->add_option(
+              "--onto", own->onto,
+              "of a run over a quantised base, what takes the adapter in: the weights as it was trained with them, "
+              "dequantised, or the base's original ones; the difference from the run is printed")
+          ->check(CLI::IsMember({"dequantised", "original"}));
+  verb->add_option("--dev-rows", own->dev_rows, "so many dev rows per task are scored for that; 0: logits alone")
       ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+      ->capture_default_str()
+      ->needs(onto);
   add_base_flags(*verb, own->base);
   verb->callback([own] { run_export(*own); });
 }

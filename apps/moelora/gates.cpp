@@ -1,6 +1,5 @@
 // moelora gates RUN
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <memory>
 

@@ -204,7 +204,7 @@ void add_generate(CLI::App& app, const GlobalFlags& flags) {
   const auto own = std::make_shared<GenerateFlags>();
   verb->add_option("run", own->run, "run directory")->required();
   verb->add_option("--task", own->task, "the task whose adapter answers; with --data: else each row's own");
-  verb->add_option("--prompt", own->prompts, "a prompt (may be repeated); else one a line on standard input")
+  verb->add_option("--prompt", own->prompts, "a prompt (may be repeated); else one per line on standard input")
       ->allow_extra_args(false);  // with them CLI11 would read "[1, 2]" as two
   verb->add_option("--data", own->data,
                    "prompts from a file of rows, in any format that training reads; no answers needed");

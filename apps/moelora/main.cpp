@@ -29,20 +29,15 @@ void print_error(const Error& error) {
 }
 
 /// The first argument that no verb given knows, with the nearest flag.
-Error unknown_argument(const CLI::App& app, int argc, char** argv) {
+Error first_unknown_argument(const CLI::App& app, int argc, char** argv) {
   const CLI::App* verb = &app;
   while (!verb->get_subcommands().empty()) verb = verb->get_subcommands().front();
-  std::vector<std::string> known;
-  for (const CLI::Option* option : verb->get_options()) known.push_back(option->get_name());
   const std::vector<std::string> rest = app.remaining(/*recurse=*/true);
   std::string unknown = rest.empty() ? "" : rest.front();
   for (int i = argc - 1; i > 0; --i) {  // CLI11 gives them in another order than they were written in
     if (std::ranges::find(rest, argv[i]) != rest.end()) unknown = argv[i];
   }
-  return Error(ErrorKind::kUsage, {.where = "command line",
-                                   .problem = "unknown argument `" + unknown + "`",
-                                   .expected = "the flags of `moelora " + verb->get_name() + " --help`",
-                                   .hint = did_you_mean(unknown, known)});
+  return unknown_argument(*verb, unknown, "the flags of `moelora " + verb->get_name() + " --help`");
 }
 
 /// CLI11's own message, and the nearest verb where the first word is none.
@@ -56,7 +51,7 @@ int print_usage_error(const CLI::App& app, const CLI::ParseError& error, int arg
                                           .expected = list_names(verbs),
                                           .hint = did_you_mean(first, verbs)}));
   } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    print_error(unknown_argument(app, argc, argv));
+    print_error(first_unknown_argument(app, argc, argv));
   } else {
     print_error(Error(ErrorKind::kUsage, {.problem = error.what(), .hint = "see `moelora --help`"}));
   }
@@ -105,10 +100,11 @@ int out_of_memory() {
   return static_cast<int>(ErrorKind::kLimit);
 }
 
-/// Before the verb or after it.
+/// Before the verb or after it, and after the one below it.
 void add_global_flags(CLI::App& app, GlobalFlags& flags) {
   app.add_flag("--quiet,-q", flags.quiet, "only warnings and errors, no progress");
   app.add_flag("--verbose,-v", flags.verbose, "more detail");
+  for (CLI::App* below : app.get_subcommands(nullptr)) add_global_flags(*below, flags);
 }
 
 int run(int argc, char** argv) {

@@ -1,8 +1,6 @@
 // moelora plan CONFIG.yaml
 #include "train/plan.h"
 
-#include <ATen/Parallel.h>
-
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -12,7 +10,7 @@
 #include "config/load.h"
 #include "core/error.h"
 #include "core/suggest.h"
-#include "core/threads.h"
+#include "train/machine.h"
 #include "train/parameter_count.h"
 #include "train/progress.h"
 #include "verbs.h"
@@ -35,7 +33,7 @@ void plan_forms(const PlanFlags& own, const std::vector<std::string>& overrides)
   config::RunConfig config =
       config::parse_config("model: " + own.shape + "\ndata: {sources: [none]}\noutput: none\n", "plan", overrides);
   const nn::ModelConfig shape = bench::shape(own.shape);
-  at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
+  train::use_threads(config.train);
   nlohmann::ordered_json json;
   if (!own.json) {
     std::printf("%-14s %10s %10s %12s %10s %10s %10s\n", "quantization", "weights", "optimizer", "activations",

@@ -51,8 +51,9 @@ void run_train(const TrainFlags& train_flags, const std::vector<std::string>& ov
     const bool per_task = !result.task_steps.empty();
     const std::string step =
         per_task ? train::steps_text(setup.dataset.task_names(), result.task_steps) : std::to_string(result.best_step);
+    const bool of_mean = setup.config.eval.best == config::kBestPerTask;  // each task's own, of which this is the mean
     std::printf("best: step %s, %s %.4f\n", step.c_str(),
-                per_task ? config::kBestOfMean : setup.config.eval.best.c_str(), *result.best_value);
+                of_mean ? config::kBestOfMean : setup.config.eval.best.c_str(), *result.best_value);
   }
   std::printf("result: %s\n", result.artefact.c_str());
 }

@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <iostream>
 
-#include "core/error.h"
 #include "core/suggest.h"
 
 namespace moelora::app {
@@ -14,13 +13,17 @@ CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& de
   return verb;
 }
 
-void throw_unknown_argument(const CLI::App& verb, const std::string& argument, const std::string& example) {
+Error unknown_argument(const CLI::App& verb, const std::string& argument, const std::string& expected) {
   std::vector<std::string> known;
   for (const CLI::Option* option : verb.get_options()) known.push_back(option->get_name());
-  throw Error(ErrorKind::kUsage, {.where = "command line",
-                                  .problem = "unknown argument `" + argument + "`",
-                                  .expected = "a flag of `moelora " + verb.get_name() + "` or " + example,
-                                  .hint = did_you_mean(argument.substr(0, argument.find('=')), known)});
+  return Error(ErrorKind::kUsage, {.where = "command line",
+                                   .problem = "unknown argument `" + argument + "`",
+                                   .expected = expected,
+                                   .hint = did_you_mean(argument.substr(0, argument.find('=')), known)});
+}
+
+void throw_unknown_argument(const CLI::App& verb, const std::string& argument, const std::string& example) {
+  throw unknown_argument(verb, argument, "a flag of `moelora " + verb.get_name() + "` or " + example);
 }
 
 std::vector<std::string> config_overrides(const CLI::App& verb, const std::string& example) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
+
 namespace moelora::app {
 
 /// Flags that every verb has.
@@ -34,6 +36,8 @@ void add_bench(CLI::App& app, const GlobalFlags& flags);
 CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& description, const std::string& example);
 
 /// Error (kUsage) for an argument that the verb doesn't have, with its nearest flag.
+Error unknown_argument(const CLI::App& verb, const std::string& argument, const std::string& expected);
+/// Of a verb that takes a configuration's keys as well: `example` is one of them.
 [[noreturn]] void throw_unknown_argument(const CLI::App& verb, const std::string& argument, const std::string& example);
 
 /// What CLI11 left over as configuration overrides: `--train.learning_rate=1e-4` or `--train.learning_rate 1e-4` become

@@ -68,7 +68,7 @@ def write_config(out, tasks):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
-    tasks = sorted(folder.name for folder in (HERE / "data").iterdir())
+    tasks = sorted(folder.name for folder in (HERE / "data").iterdir() if folder.is_dir())
     out = HERE / "shuffled_ids"
     write_data(out, tasks)
     write_config(out, tasks)

@@ -48,8 +48,8 @@ class AdapterSet {
   /// missing, too much or of another shape; then nothing has changed.
   void load(std::span<const NamedTensor> values);
 
-  /// To be called after the masters changed (an optimizer step does so through Trainer): the compute copies, the gates'
-  /// weights and the merged ones follow.
+  /// To be called after the masters changed, by an optimizer step say: the compute copies, the gates' weights and the
+  /// merged ones follow.
   void refresh();
 
   /// One task as a plain LoRA, one entry an adapted linear. Throws Error (kModel) for a token gate.

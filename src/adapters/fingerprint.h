@@ -7,8 +7,8 @@
 
 namespace moelora::adapters {
 
-/// XXH3-128, 32 hex digits, of everything that decides what the adapters compute: two sets of one fingerprint are the
-/// same. Reads every parameter.
+/// XXH3-128, 32 hex digits: of two sets with the same list of tasks, the same only where they compute the same. Reads
+/// every parameter.
 std::string fingerprint(const AdapterSet& adapters);
 
 }  // namespace moelora::adapters

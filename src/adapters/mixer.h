@@ -85,7 +85,7 @@ struct TaskEmbedding {
 };
 
 struct GateOptions {
-  std::string name;       // of its parameter: "gate", or "<group>.gate" for one of many
+  std::string name;       // of its parameter: "gate", or "<path of its linear>.gate" for one of many
   int64_t rank = 0;       // R
   int64_t experts = 0;    // N, divides R
   bool mean_one = false;  // weights have mean 1 over the experts instead of sum 1

@@ -10,7 +10,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <string>
 #include <vector>
 
 #include "adapters/mixer.h"

@@ -2,7 +2,6 @@
 
 #include "config/load.h"
 #include "core/hash.h"
-#include "train/config_identity.h"
 
 namespace moelora::compare {
 
@@ -41,15 +40,11 @@ Cell make_cell(const config::CompareSpec& spec, const Variant& variant, const st
             .learning_rate = learning_rate,
             .seed = seed,
             .config = config::load_config(spec.config, overrides)};
-  cell.identity = {{"config", train::config_identity(cell.config)},
-                   {"code", surroundings.code},
-                   {"base", surroundings.base},
-                   {"shape", surroundings.shape},
-                   {"tokenizer", surroundings.tokenizer},
-                   {"special tokens", surroundings.special_tokens},
-                   {"template", surroundings.chat_template},
-                   {"data", surroundings.data},
-                   {"test_rows", spec.test_rows}};
+  train::Identity run = surroundings.run;
+  run.config = train::config_identity(cell.config);
+  cell.identity = run.to_json();
+  cell.identity["code"] = surroundings.code;
+  cell.identity["test_rows"] = spec.test_rows;
   cell.key = hash_hex(cell.identity.dump());
   cell.config.output = (spec.output / "runs" / cell.key).string();
   return cell;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/compare_spec.h"
+#include "train/identity.h"
 
 namespace moelora::compare {
 
@@ -27,7 +28,8 @@ inline bool is_reference_of(const Variant& reference, const Variant& one) {
 
 /// What all runs share and a result depends on, besides its configuration.
 struct Surroundings {
-  std::string code, base, shape, tokenizer, special_tokens, chat_template, data;
+  std::string code;
+  train::Identity run;  // without `config`, which is each run's own
 };
 
 /// One run. `learning_rate` empty: the configuration's own.
@@ -37,8 +39,7 @@ struct Cell {
   uint64_t seed = 0;
   config::RunConfig config;
   std::string key;          // 32 hex digits, of `identity`
-  nlohmann::json identity;  // configuration, code, base and its shape, tokenizer, special tokens, template, data,
-                            // number of test rows
+  nlohmann::json identity;  // that of the run, with code and number of test rows
 };
 
 /// Throws ErrorList (kConfig) for a configuration that no run can have.

@@ -99,8 +99,8 @@ nlohmann::ordered_json comparison_json(const Comparison& comparison, const Table
                                 {"resamples", comparison.spec.resamples},
                                 {"missing", comparison.missing},
                                 {"code", comparison.surroundings.code},
-                                {"data", comparison.surroundings.data},
-                                {"base", comparison.surroundings.base},
+                                {"data", comparison.surroundings.run.data},
+                                {"base", comparison.surroundings.run.base},
                                 {"variants", nlohmann::ordered_json::array()}};
   for (const Divergence& run : comparison.diverged) {
     out["diverged"].push_back(

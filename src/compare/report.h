@@ -30,7 +30,8 @@ Table make_table(const Comparison& comparison);
 
 std::string comparison_markdown(const Comparison& comparison, const Table& table);
 nlohmann::ordered_json comparison_json(const Comparison& comparison, const Table& table);
-/// Loss curves, bars for each task, and the reference's gates; nothing is loaded from elsewhere, no scripts.
+/// Loss curves, bars for each task, and the gates of every variant that has some; nothing is loaded from elsewhere, no
+/// scripts.
 std::string comparison_html(const Comparison& comparison, const Table& table);
 
 /// Writes report.md, report.json and report.html into `dir`, replacing older ones, and returns the Markdown.

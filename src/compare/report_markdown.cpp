@@ -23,7 +23,7 @@ std::string markdown_missing(const Comparison& comparison) {
   return out;
 }
 
-/// Variants are columns where there are few, and tasks rows: a table that fits a page.
+/// Tasks are rows, variants columns.
 std::string markdown_scores(const Table& table) {
   std::string out = "| task | metric |";
   for (const Table::Row& row : table.rows) out += " " + row.results->variant.name + " |";
@@ -135,8 +135,8 @@ std::string comparison_markdown(const Comparison& comparison, const Table& table
       "Methods that are made of single tasks' LoRAs share those runs; their time is that of the first that made "
       "them.\n\n" +
       markdown_differences(comparison, table) + markdown_curves(table) + markdown_grid(comparison, table);
-  return out + "\nData `" + comparison.surroundings.data + "`, base `" + comparison.surroundings.base + "`, code `" +
-         comparison.surroundings.code + "`.\n";
+  return out + "\nData `" + comparison.surroundings.run.data + "`, base `" + comparison.surroundings.run.base +
+         "`, code `" + comparison.surroundings.code + "`.\n";
 }
 
 }  // namespace moelora::compare

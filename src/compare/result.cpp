@@ -1,7 +1,6 @@
 #include "compare/result.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/error.h"
 #include "eval/rescore.h"
@@ -27,9 +26,8 @@ std::vector<CurvePoint> curve_from(const json& points) {
 }
 
 /// Rows as short lists of numbers: [right, wrong, missed] where the metric counts items, [gold, answered] as places in
-/// `classes`
-/// where it counts classes, else the row's score. answered is -1 for none, -2 - place for one that wasn't on the row's
-/// list; such an answer that is no row's gold is none, so that nothing generated freely is kept.
+/// `classes` where it counts classes, else the row's score. answered is -1 for none, -2 - place for one that wasn't on
+/// the row's list; such an answer that is no row's gold is none, so that nothing generated freely is kept.
 ordered_json task_json(const TaskResult& task) {
   ordered_json out = {{"metric", task.metric}, {"score", task.score}, {"groups", task.groups}};
   std::vector<std::string> classes;

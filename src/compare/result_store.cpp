@@ -16,17 +16,22 @@ Result read(const fs::path& file) {
 
 }  // namespace
 
-std::optional<Result> ResultStore::find(const Cell& cell, bool with_test) const {
+std::optional<Result> ResultStore::find(const Cell& cell, bool with_test) {
+  const auto is_enough = [&](const Result& result) {
+    return !with_test || !result.tasks.empty() || !result.diverged.empty();
+  };
+  const auto known = known_.find(cell.key);
+  if (known != known_.end() && is_enough(known->second)) return known->second;
   const fs::path file = file_of(cell.key);
   if (!fs::exists(file)) return std::nullopt;
-  Result known = read(file);
-  if (with_test && known.tasks.empty() && known.diverged.empty()) return std::nullopt;
-  return known;
+  const Result& result = known_.insert_or_assign(cell.key, read(file)).first->second;
+  return is_enough(result) ? std::optional(result) : std::nullopt;
 }
 
-void ResultStore::keep(const Result& result) const {
+void ResultStore::keep(const Result& result) {
   fs::create_directories(dir_);
   write_file_atomically(file_of(result.key), to_json(result).dump() + "\n");
+  known_.insert_or_assign(result.key, result);
 }
 
 std::map<std::string, int64_t> ResultStore::codes() const {

@@ -20,8 +20,8 @@ class ResultStore {
 
   /// Nothing where the run has no result, or none with test rows where those are asked for; one that diverged has no
   /// more to give. Throws Error (kModel) for a file that isn't a result.
-  std::optional<Result> find(const Cell& cell, bool with_test) const;
-  void keep(const Result& result) const;
+  std::optional<Result> find(const Cell& cell, bool with_test);
+  void keep(const Result& result);
 
   /// How many results there are of each code. Files that aren't results are left out: another comparison's report may
   /// stand there.
@@ -35,6 +35,7 @@ class ResultStore {
   std::filesystem::path file_of(const std::string& key) const { return dir_ / (key + ".json"); }
 
   std::filesystem::path dir_;
+  std::map<std::string, Result> known_;  // by key: files that were read, or written, once
 };
 
 }  // namespace moelora::compare

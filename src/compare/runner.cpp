@@ -1,8 +1,5 @@
 #include "compare/runner.h"
 
-#include <ATen/Parallel.h>
-
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -11,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "compare/code_hash.h"
@@ -22,14 +20,11 @@
 #include "config/method.h"
 #include "core/durable.h"
 #include "core/error.h"
-#include "core/hash.h"
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/suggest.h"
-#include "core/threads.h"
 #include "eval/evaluator.h"
-#include "text/assets.h"
-#include "train/finish.h"
+#include "train/machine.h"
 #include "train/plan.h"
 
 namespace moelora::compare {
@@ -56,7 +51,6 @@ class Runner {
 
   Comparison run() {
     look_around();
-    check_all();
     if (options_.report_only) {
       pass();
       keep_what_is_whole();
@@ -76,35 +70,52 @@ class Runner {
 
   const config::CompareSpec& spec() const { return comparison_.spec; }
 
-  /// The hashes of what all runs share, which `shared` changes nothing of; loads the base.
+  /// The hashes of what all runs share, which `shared` changes nothing of; and all runs.
   void look_around() {
-    config::RunConfig config = config::load_config(spec().config);
+    const config::RunConfig config = config::load_config(spec().config);
     const train::BaseFiles files = train::read_base_files(config.model);
     const data::Dataset dataset = data::load_dataset(config.data, config.tasks);
-    config = config::load_config(spec().config, spec().shared);
-    const int64_t tasks = config::task_groups(dataset.task_names(), config.tasks).count();
-    config.train.weight_layout = train::choose_weight_layout(config, files.shape, tasks);
-    at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
-    load_base(files, config);
     const auto renderer = train::make_renderer(files, config.chat_template);
-    comparison_.surroundings = {.code = std::move(comparison_.surroundings.code),
-                                .base = base_.hash,
-                                .shape = files.shape_hash,
-                                .tokenizer = hash_file_hex(text::tokenizer_file(files.dir)),
-                                .special_tokens = renderer->special_tokens_hash(),
-                                .chat_template = renderer->template_hash(),
-                                .data = dataset.hash};
+    comparison_.surroundings.run = {.base = train::base_hash(files, config),
+                                    .shape = files.shape_hash,
+                                    .tokenizer = train::tokenizer_hash(files),
+                                    .special_tokens = renderer->special_tokens_hash(),
+                                    .chat_template = renderer->template_hash(),
+                                    .data = dataset.hash,
+                                    .config = {}};
+    make_cells(files.shape, dataset.task_names());
   }
 
   /// Every configuration is read before the first run, so that a mistake in the last one doesn't cost the others'
-  /// hours.
-  void check_all() const {
+  /// hours, and once: what is written to the file meanwhile counts for no run. What depends on the memory there is, is
+  /// decided now, when nothing of it is taken.
+  void make_cells(const nn::ModelConfig& shape, const std::vector<std::string>& tasks) {
     for (const Variant& variant : variants(spec())) {
       std::vector<std::string> rates = spec().learning_rates;
-      if (rates.empty()) rates.emplace_back();
-      for (const std::string& rate : rates)
-        make_cell(spec(), variant, rate, spec().seeds.front(), comparison_.surroundings);
+      if (rates.empty()) {
+        const Cell own = make_cell(spec(), variant, "", spec().seeds.front(), comparison_.surroundings);
+        rates = {shortest(own.config.train.learning_rate)};
+      }
+      rates_[variant.name] = rates;
+      for (const std::string& rate : rates) {
+        for (const uint64_t seed : spec().seeds) {
+          Cell cell = make_cell(spec(), variant, rate, seed, comparison_.surroundings);
+          const int64_t groups = config::task_groups(tasks, cell.config.tasks).count();
+          cell.config.train.recompute = train::choose_recompute(cell.config, shape, groups);
+          cell.config.train.weight_layout = train::choose_weight_layout(cell.config, shape, groups);
+          cells_.emplace(std::tuple(variant.name, rate, seed), std::move(cell));
+        }
+      }
     }
+  }
+
+  const Cell& cell_of(const Variant& variant, const std::string& rate, uint64_t seed) const {
+    return cells_.at(std::tuple(variant.name, rate, seed));
+  }
+
+  /// The run of the first rate and seed.
+  const Cell& first_cell_of(const Variant& variant) const {
+    return cell_of(variant, rates_.at(variant.name).front(), spec().seeds.front());
   }
 
   /// What is wrong with any method's rows comes before the first run too, those that it is tested on included: what
@@ -113,9 +124,7 @@ class Runner {
     if (rows_are_checked_) return;
     std::set<std::string> warnings;
     for (const Variant& variant : variants(spec())) {
-      const std::string rate = spec().learning_rates.empty() ? "" : spec().learning_rates.front();
-      const train::RunSetup setup =
-          train::prepare_data(make_cell(spec(), variant, rate, spec().seeds.front(), comparison_.surroundings).config);
+      const train::RunSetup setup = train::prepare_data(first_cell_of(variant).config);
       eval::check_rows(setup.base.shape, setup.dataset, data::Split::kTest, *setup.renderer,
                        test_options(setup.config));
       warnings.insert(setup.dataset.warnings.begin(), setup.dataset.warnings.end());
@@ -128,11 +137,11 @@ class Runner {
   /// comparison that is cut has as much of each. Whether all results are there.
   bool pass() {
     computed_before_pass_ = comparison_.computed;
-    comparison_.known = 0;
     comparison_.variants.clear();
     comparison_.diverged.clear();
     wanted_keys_.clear();
     missing_keys_.clear();
+    known_keys_.clear();
     runs_of_unknown_rates_ = 0;
     for (const Variant& variant : variants(spec())) {
       VariantResults chosen{.variant = variant};
@@ -144,8 +153,7 @@ class Runner {
     }
     for (const uint64_t seed : spec().seeds) {
       for (VariantResults& all : comparison_.variants) {
-        const Cell cell = make_cell(spec(), all.variant, all.learning_rate, seed, comparison_.surroundings);
-        std::optional<Result> result = result_of(cell, /*with_test=*/true);
+        std::optional<Result> result = result_of(cell_of(all.variant, all.learning_rate, seed), /*with_test=*/true);
         if (result && !result->diverged.empty()) {
           comparison_.diverged.push_back({all.variant.name, seed, all.learning_rate, result->diverged});
         } else if (result) {
@@ -153,6 +161,7 @@ class Runner {
         }
       }
     }
+    comparison_.known = std::ssize(known_keys_);
     return missing_keys_.empty();
   }
 
@@ -179,14 +188,13 @@ class Runner {
   bool choose_learning_rate(VariantResults& all) {
     const std::vector<std::string>& grid = spec().learning_rates;
     if (grid.empty()) {
-      const Cell own = make_cell(spec(), all.variant, "", spec().seeds.front(), comparison_.surroundings);
-      all.learning_rate = shortest(own.config.train.learning_rate);
+      all.learning_rate = rates_.at(all.variant.name).front();
       return true;
     }
     bool higher_is_better = false;  // of the configuration, which a run that diverged says nothing of
     std::string problem;
     for (const std::string& rate : grid) {
-      const Cell cell = make_cell(spec(), all.variant, rate, spec().seeds.front(), comparison_.surroundings);
+      const Cell& cell = cell_of(all.variant, rate, spec().seeds.front());
       const std::optional<Result> result = result_of(cell, /*with_test=*/grid.size() == 1);
       if (!result) continue;
       const bool diverged = !result->dev && !result->diverged.empty();
@@ -229,7 +237,7 @@ class Runner {
         return result;
       }
     }
-    if (!computed_keys_.contains(cell.key)) ++comparison_.known;
+    if (!computed_keys_.contains(cell.key)) known_keys_.insert(cell.key);
     return result;
   }
 
@@ -266,6 +274,7 @@ class Runner {
     fs::create_directories(dir);
     train::RunSetup setup = train::prepare_data(cell.config);
     attach_base(setup);
+    check_unchanged(setup);
     {
       const Stopwatch watch(dir / "train_seconds.json");
       const train::TrainResult trained =
@@ -288,17 +297,30 @@ class Runner {
     if (!config::trains_base(cell.config.adapter.method)) base_ = {setup.model.take_base(), setup.identity.base};
   }
 
-  /// The loaded base; another where training changes it, and one loaded anew where the run wants it in another form.
+  /// The loaded base; one loaded anew where training changes it, or wants it in another form. Never two at once.
   void attach_base(train::RunSetup& setup) {
-    if (config::trains_base(setup.config.adapter.method)) return train::load_model(setup);
-    if (!base_.decoder || form_of(setup.config) != base_form_) load_base(setup.base, setup.config);
+    train::use_threads(setup.config.train);
+    const bool is_changed = config::trains_base(setup.config.adapter.method);
+    if (is_changed || !base_.decoder || form_of(setup.config) != base_form_) {
+      base_ = {};
+      base_ = train::load_base(setup.base, setup.config, train::training_form(setup.config));
+      base_form_ = form_of(setup.config);
+    }
     train::attach(setup, std::move(base_));
   }
 
-  void load_base(const train::BaseFiles& files, const config::RunConfig& config) {
-    base_ = {};  // never two at once
-    base_ = train::load_base(files, config, train::training_form(config));
-    base_form_ = form_of(config);
+  /// A result stands under what there was when the comparison began.
+  void check_unchanged(const train::RunSetup& setup) const {
+    const nlohmann::json now = setup.identity.to_json(), before = comparison_.surroundings.run.to_json();
+    for (const auto& [part, hash] : before.items()) {
+      const bool is_own = part == "config" || (part == "base" && setup.config.random_init);
+      if (is_own || now[part] == hash) continue;
+      throw Error(ErrorKind::kConfig, {.where = spec().config.string(),
+                                       .problem = "its " + part + " has changed since the comparison began",
+                                       .found = now[part].get<std::string>(),
+                                       .expected = hash.get<std::string>(),
+                                       .hint = "begin again: results of what was there before stay as they are"});
+    }
   }
 
   static Form form_of(const config::RunConfig& config) {
@@ -318,11 +340,13 @@ class Runner {
   }
 
   const RunnerOptions& options_;
-  const ResultStore results_;
+  ResultStore results_;
   Comparison comparison_;
+  std::map<std::string, std::vector<std::string>> rates_;  // of each variant: the grid, or the configuration's own
+  std::map<std::tuple<std::string, std::string, uint64_t>, Cell> cells_;  // by variant, learning rate and seed
   std::set<std::string> computed_keys_;
-  std::set<std::string> wanted_keys_, missing_keys_;  // of this pass
-  int64_t runs_of_unknown_rates_ = 0;                 // whose keys can't be known yet
+  std::set<std::string> wanted_keys_, known_keys_, missing_keys_;  // of this pass
+  int64_t runs_of_unknown_rates_ = 0;                              // whose keys can't be known yet
   int64_t computed_before_pass_ = 0;
   bool rows_are_checked_ = false;
   train::LoadedBase base_;

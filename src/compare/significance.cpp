@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 
-#include "core/random.h"
 #include "eval/rescore.h"
 
 namespace moelora::compare {

@@ -15,11 +15,11 @@ namespace {
 const std::vector<std::string> kFixed = {"model", "data", "output", "template", "train.seed", "random_init"};
 
 std::string text_of(const YamlNode& value) {
+  if (value.is_null()) return "null";
   if (!value.is_list()) return value.scalar;
   std::string text = "[";
   for (const YamlNode& item : value.items) {
-    const bool is_text = item.is_scalar() && (item.quoted || !item.scalar.empty());
-    text += (text.size() > 1 ? ", " : "") + (is_text ? yaml_text(item.scalar) : item.scalar);
+    text += (text.size() > 1 ? ", " : "") + (item.is_scalar() ? yaml_text(item.scalar) : item.scalar);
   }
   return text + "]";
 }
@@ -35,6 +35,9 @@ class ChangesReader {
     } else if (is_fixed(key)) {
       report_(place, {.problem = "`" + key + "` must be the same for all methods",
                       .expected = "a key of adapter, train, eval or tasks"});
+    } else if (value.is_scalar() && value.scalar == "null") {
+      report_(value, {.problem = "the text `null` can't be a comparison's value",
+                      .expected = "another text, or null without quotes"});
     } else if (!seen_.insert(key).second) {
       report_(place, {.problem = "`" + key + "` stands there twice", .expected = "each key once"});
     } else if (const std::string change = key + "=" + text_of(value); check(change, value, place)) {

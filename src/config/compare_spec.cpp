@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 
 #include "config/changes.h"
 #include "config/yaml_tree.h"
@@ -115,15 +113,16 @@ class SpecReader {
     } else if (name == "methods") {
       read_methods(value);
     } else if (name == "seeds") {
-      for (const std::string& seed : texts(value, name)) spec_.seeds.push_back(number(value, name, seed));
+      for (const std::string& seed : texts(value, name)) spec_.seeds.push_back(number(value, name, seed, {}));
     } else if (name == "learning_rates") {
       spec_.learning_rates = texts(value, name);
     } else if (name == "sweep") {
       read_sweeps(value);
     } else if (name == "test_rows") {
-      spec_.test_rows = static_cast<int64_t>(number(value, name, text(value, name)));
+      spec_.test_rows = static_cast<int64_t>(number(value, name, text(value, name), {}));
     } else if (name == "resamples") {
-      spec_.resamples = static_cast<int64_t>(number(value, name, text(value, name)));
+      // Fewer say nothing of a p-value; so many as no memory holds are a slip.
+      spec_.resamples = static_cast<int64_t>(number(value, name, text(value, name), {.least = 100, .most = 1'000'000}));
     } else {
       add(key, "unknown key `" + name + "`", "", "one of " + list_names(kKeys), did_you_mean(name, kKeys));
     }
@@ -151,13 +150,21 @@ class SpecReader {
     return all;
   }
 
-  uint64_t number(const YamlNode& at, const std::string& key, const std::string& value) {
+  struct Bounds {
+    uint64_t least = 0, most = INT64_MAX;
+  };
+
+  /// `least` where it isn't one; an empty text was refused before.
+  uint64_t number(const YamlNode& at, const std::string& key, const std::string& value, Bounds bounds) {
     uint64_t number = 0;
     const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
-    if (problem != std::errc() || end != value.data() + value.size() || number > INT64_MAX) {
-      add(at, "`" + key + "` holds what isn't a whole number", value, "0 or more");
-    }
-    return number;
+    const bool is_number = problem == std::errc() && end == value.data() + value.size();
+    if (is_number && number >= bounds.least && number <= bounds.most) return number;
+    if (value.empty()) return bounds.least;
+    add(at, "`" + key + "` holds " + (is_number ? "a number out of its bounds" : "what isn't a whole number"), value,
+        bounds.most == INT64_MAX ? std::to_string(bounds.least) + " or more"
+                                 : std::to_string(bounds.least) + " to " + std::to_string(bounds.most));
+    return bounds.least;
   }
 
   std::vector<std::string> changes(const YamlNode& mapping) {
@@ -274,8 +281,6 @@ class SpecReader {
           did_you_mean(spec_.reference, names));
     }
     check_deciders();
-    if (spec_.resamples < 100)
-      add(nowhere, "`resamples` is too small for a p-value", std::to_string(spec_.resamples), "100 or more");
   }
 
   std::filesystem::path file_;
@@ -294,11 +299,7 @@ CompareSpec parse_compare_spec(std::string_view yaml_text, const std::filesystem
 }
 
 CompareSpec load_compare_spec(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  if (!file) throw Error(ErrorKind::kConfig, {.where = path.string(), .problem = "can't read the comparison"});
-  return parse_compare_spec(text.str(), path, overrides);
+  return parse_compare_spec(read_yaml_file(path), path, overrides);
 }
 
 }  // namespace moelora::config

@@ -196,8 +196,9 @@ std::vector<Field<RunConfig>> make_run_fields() {
                                                   "are, larger evens them out."),
       run_field<&Run::train, &Train::recompute>("train.recompute", kAny,
                                                 "What is computed again in the backward pass instead of being kept: "
-                                                "less memory, more time. `mlp` about two thirds of it, `full` nearly "
-                                                "all; `auto` is the first that fits into the memory there is."),
+                                                "less memory, more time. `mlp` saves about two thirds of the "
+                                                "activations' memory, `full` nearly all; `auto` is the first of none, "
+                                                "mlp, full that fits into the memory there is."),
       run_field<&Run::train, &Train::weight_layout>("train.weight_layout", kAny,
                                                     "`packed` keeps the frozen linears also in the order that products "
                                                     "read, once for each direction: faster products for three times "
@@ -264,8 +265,8 @@ const std::vector<Field<TaskConfig>>& task_fields() {
                                 "Share of the drawn samples, relative to the other tasks' shares, in place of "
                                 "`train.temperature`; given for all tasks or for none."),
       field<Task, &Task::group>("group", kAny,
-                                "Tasks of one group are one task to the adapter: they share a row of the gate, or the "
-                                "LoRA of those that train one a task, and an exported adapter."),
+                                "Tasks of one group are one task to the adapter: they share a row of the gate (or one "
+                                "LoRA, where the method trains one per task) and an exported adapter."),
   };
   return fields;
 }
@@ -275,9 +276,10 @@ const std::vector<Field<DataSource>>& source_fields() {
       field<Source, &Source::path>(
           "path", kAny,
           "A directory `<task>/{train,dev,test}.jsonl`, a directory of such splits, one with "
-          "one file a task, one file, or `dataset_info.json` (`#name`: that entry); required."),
+          "a file per task, one file, or `dataset_info.json` (`#name`: that entry); required."),
       field<Source, &Source::task>("task", kAny,
-                                   "The task of every row; else the row's own label, else the directory's name."),
+                                   "The task of every row; else the row's own label, else the name of its folder, of "
+                                   "its file where files are tasks, or of its entry of `dataset_info.json`."),
       {"format", format_slot, kAny, "The rows' format; else detected."},
       {"split", split_slot, kAny, "The split all rows belong to; else the file's name says it."},
   };

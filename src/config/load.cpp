@@ -1,36 +1,13 @@
 #include "config/load.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
-
 #include "config/loader.h"
 #include "config/preset.h"
+#include "config/yaml_tree.h"
 
 namespace moelora::config {
-namespace {
-
-std::string read_text(const std::filesystem::path& path) {
-  const auto unreadable = [&](std::string problem) {
-    return Error(ErrorKind::kConfig, {.where = path.string(), .problem = std::move(problem)});
-  };
-  std::error_code ignored;  // what it says, opening does too
-  if (std::filesystem::is_directory(path, ignored)) throw unreadable("is a directory, not a configuration file");
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw unreadable(std::string("can't open the configuration: ") + std::strerror(errno));
-  // One byte more than is accepted: enough to know that it is too much.
-  std::string text(kLargestYaml + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  return text;
-}
-
-}  // namespace
 
 RunConfig load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
-  return parse_config(read_text(path), path, overrides);
+  return parse_config(read_yaml_file(path), path, overrides);
 }
 
 RunConfig parse_config(std::string_view yaml_text, const std::filesystem::path& file_name,

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <tuple>
 
+#include "config/task_name.h"
 #include "core/suggest.h"
 
 namespace moelora::config {
@@ -37,13 +38,22 @@ bool is_section(const std::string& key) {
                      [&](const auto& field) { return field.key.starts_with(key + "."); });
 }
 
-/// A task's name becomes a directory's at export.
-bool is_task_name(const std::string& name) {
-  if (name.empty() || name == "." || name == "..") return false;
-  return std::none_of(name.begin(), name.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return c == '/' || c == '\\' || byte < 0x20 || byte == 0x7F;
-  });
+/// Whether a key's value is text as it stands, which may begin with a bracket.
+bool is_text_key(const std::string& key) {
+  const auto is_text = [](const Slot& slot) {
+    return std::holds_alternative<std::string*>(slot) || std::holds_alternative<std::optional<std::string>*>(slot);
+  };
+  const std::string_view tasks = "tasks.";
+  if (key.starts_with(tasks)) {
+    const size_t dot = key.rfind('.');
+    TaskConfig task;
+    const Field<TaskConfig>* field =
+        dot < tasks.size() ? nullptr : find_field(task_fields(), key.substr(dot + 1));  // else a whole task
+    return field != nullptr && is_text(field->slot(task));
+  }
+  RunConfig config;
+  const Field<RunConfig>* field = find_field(run_fields(), key);
+  return field != nullptr && is_text(field->slot(config));
 }
 
 }  // namespace
@@ -109,10 +119,11 @@ void Loader::apply_override(std::string_view text) {
     return;
   }
   const std::string value(bare.substr(equals + 1));
-  // A shell's argument is one value as it stands; only lists and mappings are written as YAML.
+  // A shell's argument is one value as it stands; only lists and mappings are written as YAML, where the key takes
+  // them.
   YamlNode node{.kind = YamlNode::Kind::kScalar, .scalar = value, .quoted = value.empty()};
   if (value == "null") node.kind = YamlNode::Kind::kNull;
-  if (value.starts_with('[') || value.starts_with('{')) {
+  if ((value.starts_with('[') || value.starts_with('{')) && !is_text_key(key)) {
     try {
       node = parse_yaml(value, override_);
     } catch (const Error& error) {
@@ -291,7 +302,7 @@ void Loader::bad_task_name(const std::string& where, const std::string& name) {
   findings_->add({.where = where,
                   .problem = "not a usable name for a task",
                   .found = "`" + name + "`",
-                  .expected = "a name without slashes and control characters"});
+                  .expected = kTaskNameRule});
 }
 
 void Loader::read_tasks(const YamlNode& node) {

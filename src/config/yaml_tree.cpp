@@ -4,6 +4,9 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <sstream>
 
 #include "core/error.h"
@@ -109,6 +112,22 @@ class TreeBuilder final : public YAML::EventHandler {
 };
 
 }  // namespace
+
+std::string read_yaml_file(const std::filesystem::path& path) {
+  const auto unreadable = [&](std::string problem) {
+    return Error(ErrorKind::kConfig, {.where = path.string(), .problem = std::move(problem)});
+  };
+  std::error_code ignored;  // what it says, opening does too
+  if (std::filesystem::is_directory(path, ignored)) throw unreadable("is a directory, not a file");
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw unreadable(std::string("can't open the file: ") + std::strerror(errno));
+  std::string text(kLargestYaml + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (file.bad()) throw unreadable("can't be read to its end");
+  return text;
+}
 
 YamlNode parse_yaml(std::string_view text, const std::string& file_name) {
   if (text.size() > kLargestYaml) {

@@ -1,6 +1,7 @@
 // YAML text -> a bounded tree that remembers where everything stood. Internal to src/config.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,9 @@ struct YamlPair {
 
 inline constexpr size_t kLargestYaml = 1 << 20;  // bytes
 inline constexpr size_t kDeepestYaml = 32;       // levels
+
+/// A file's text, of which one byte more than parse_yaml takes is read. Throws Error (kConfig) where it can't be read.
+std::string read_yaml_file(const std::filesystem::path& path);
 
 /// Throws Error (kConfig) with file:line:column for text that is not one YAML document in UTF-8, is larger or deeper
 /// than the bounds, or uses aliases (a few of them can stand for millions of values).

@@ -115,6 +115,10 @@ void ChildProcess::collect(int options) {
   } while (ended < 0 && errno == EINTR);
   if (ended == 0) return;
   process_ = -1;
+  if (ended < 0) {  // the system keeps no status where SIGCHLD is ignored
+    exit_code_ = 1;
+    return;
+  }
   exit_code_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 

@@ -30,7 +30,7 @@ class ChildProcess {
 
   /// Whether it hasn't ended yet. Never waits.
   bool running();
-  /// 0 to 255 of an ended child, 128 + the signal of one that was killed.
+  /// 0 to 255 of an ended child, 128 + the signal of one that was killed, 1 where it can't be known.
   int exit_code() const { return exit_code_; }
   /// The last whole line it printed; empty where there is none.
   std::string last_line() const;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -26,8 +25,7 @@ Error exists_error(const std::filesystem::path& target) {
 }  // namespace
 
 DirectoryWriter::DirectoryWriter(const std::filesystem::path& target, FileSystem& file_system)
-    : file_system_(file_system), target_(target.lexically_normal()) {
-  if (!target_.has_filename()) target_ = target_.parent_path();
+    : file_system_(file_system), target_(without_slash(target)) {
   if (std::filesystem::exists(std::filesystem::symlink_status(target_))) throw exists_error(target_);
   make_directories(file_system_, target_.parent_path());
   temporary_ = partial_sibling(target_);

@@ -7,15 +7,6 @@
 #include "core/checked_file.h"
 
 namespace moelora {
-namespace {
-
-/// "a/b/" -> "a/b": so that filename() and parent_path() mean what a reader expects.
-std::filesystem::path without_slash(const std::filesystem::path& path) {
-  const std::filesystem::path normal = path.lexically_normal();
-  return normal.has_filename() ? normal : normal.parent_path();
-}
-
-}  // namespace
 
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes, mode_t mode,
                            FileSystem& file_system) {

@@ -86,4 +86,16 @@ Error io_error(const std::filesystem::path& path, std::string_view action, int e
                 .hint = hint});
 }
 
+std::filesystem::file_status status_of(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (status.type() == std::filesystem::file_type::none) throw io_error(path, "look at", error.value());
+  return status;
+}
+
+std::filesystem::path without_slash(const std::filesystem::path& path) {
+  const std::filesystem::path normal = path.lexically_normal();
+  return normal.has_filename() ? normal : normal.parent_path();
+}
+
 }  // namespace moelora

@@ -48,4 +48,11 @@ class FileSystem {
 /// `error_number` is errno's value, positive.
 Error io_error(const std::filesystem::path& path, std::string_view action, int error_number);
 
+/// What stands at `path`, links followed; file_type::not_found where nothing does. Throws Error (kIo) where that can't
+/// be found out, as behind a missing permission or in a loop of links: it says nothing about the file.
+std::filesystem::file_status status_of(const std::filesystem::path& path);
+
+/// "a/b/" -> "a/b": so that filename() and parent_path() mean what a reader expects.
+std::filesystem::path without_slash(const std::filesystem::path& path);
+
 }  // namespace moelora

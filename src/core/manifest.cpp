@@ -4,6 +4,7 @@
 #include <fstream>
 #include <set>
 
+#include "core/bounded_json.h"
 #include "core/utf8.h"
 
 namespace moelora {
@@ -28,17 +29,9 @@ Error damaged(const std::filesystem::path& path, std::string problem, std::strin
                                    .expected = std::move(expected)});
 }
 
-/// Throws Error (kIo) where that can't be found out: it says nothing about the file.
-bool is_file(const std::filesystem::path& path) {
-  std::error_code error;
-  const std::filesystem::file_status status = std::filesystem::status(path, error);
-  if (status.type() == std::filesystem::file_type::none) throw io_error(path, "read", error.value());
-  return std::filesystem::is_regular_file(status);
-}
-
 std::string read_bounded(const std::filesystem::path& path) {
   std::error_code error;
-  if (!is_file(path)) {
+  if (!std::filesystem::is_regular_file(status_of(path))) {
     throw damaged(path, "there is no such file, so the directory was never completely written");
   }
   const auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
@@ -118,9 +111,9 @@ std::string manifest_text(const Manifest& manifest) {
 
 Manifest read_manifest(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / kManifestName;
-  std::filesystem::path name = directory.lexically_normal();
-  if (!name.has_filename()) name = name.parent_path();
-  if (is_partial_name(name.filename().string())) throw damaged(directory, "left unfinished by a killed process");
+  if (is_partial_name(without_slash(directory).filename().string())) {
+    throw damaged(directory, "left unfinished by a killed process");
+  }
 
   const std::string text = read_bounded(path);
   const size_t tail = kChecksumKey.size() + kHashDigits + kTail.size();
@@ -128,9 +121,7 @@ Manifest read_manifest(const std::filesystem::path& directory) {
     throw damaged(path, "damaged: it doesn't match its own checksum");
   }
   try {
-    return manifest_of(nlohmann::ordered_json::parse(text), path);
-  } catch (const nlohmann::json::parse_error& error) {
-    throw damaged(path, "not a manifest", "invalid JSON at byte " + std::to_string(error.byte));
+    return manifest_of(parse_bounded_json<nlohmann::ordered_json>(text, path.string(), ErrorKind::kModel), path);
   } catch (const nlohmann::json::exception& error) {
     throw damaged(path, "not a manifest", error.what());  // its own words, and keys that stand here
   }
@@ -141,7 +132,9 @@ Manifest verify_directory(const std::filesystem::path& directory) {
   for (const FileRecord& file : manifest.files) {
     const std::filesystem::path path = directory / file.name;
     std::error_code error;
-    if (!is_file(path)) throw damaged(path, "missing, though the manifest names it");
+    if (!std::filesystem::is_regular_file(status_of(path))) {
+      throw damaged(path, "missing, though the manifest names it");
+    }
     const auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
     if (error) throw io_error(path, "read", error.value());
     if (size != file.size) {

@@ -3,28 +3,24 @@
 #include <algorithm>
 #include <set>
 
+#include "config/task_name.h"
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/suggest.h"
-#include "core/utf8.h"
+#include "data/evenly_spaced.h"
 #include "data/row_file.h"
 #include "data/sources.h"
 
 namespace moelora::data {
 namespace {
 
-constexpr size_t kMostNameBytes = 100;
-
 bool contains(const std::vector<Split>& splits, Split split) {
   return std::ranges::find(splits, split) != splits.end();
 }
 
-/// Evenly spaced, order kept: the same choice whatever else changes, and no bias where a file is sorted.
 void thin(std::vector<Row>& rows, int64_t most) {
-  const int64_t count = static_cast<int64_t>(rows.size());
-  if (most <= 0 || count <= most) return;
   std::vector<Row> kept;
-  for (int64_t i = 0; i < most; ++i) kept.push_back(std::move(rows[i * count / most]));
+  for (const int64_t row : evenly_spaced(std::ssize(rows), most)) kept.push_back(std::move(rows[row]));
   rows = std::move(kept);
 }
 
@@ -60,8 +56,7 @@ class Loader {
  private:
   /// Of a file some of whose rows are taken; `data.tasks` may leave out those of another source.
   void check_repeat(const SourceEntry& entry) {
-    std::error_code ignored;
-    if (taken_files_.insert(std::filesystem::weakly_canonical(entry.path, ignored)).second) return;
+    if (taken_files_.insert(real_path(entry.path)).second) return;
     errors_.push_back(Error(ErrorKind::kConfig,
                             {entry.path.string(), "the file is named by two data sources", "", "each file once"}));
   }
@@ -87,15 +82,15 @@ class Loader {
     bool other_label = false, taken = false;
     for (Row& row : file.rows) {
       label(entry, row);
-      if (!config_.tasks.empty() && std::ranges::find(config_.tasks, row.task) == config_.tasks.end()) {
+      if (is_left_out(config_, row.task)) {
         left_out_.insert(row.task);
         continue;
       }
       if (!other_label && !entry.task && entry.fallback_task && row.task != *entry.fallback_task &&
           !request_.unnamed_files_are) {
         other_label = true;
-        result_.warnings.push_back(row.where() + ": the row's own label `" + row.task +
-                                   "` names its task, not the directory `" + *entry.fallback_task + "`");
+        result_.warnings.push_back(row.where() + ": the row's own label `" + row.task + "` names its task, not `" +
+                                   *entry.fallback_task + "`, its folder or file");
       }
       taken = true;
       Task& task = tasks_[row.task];
@@ -115,10 +110,8 @@ class Loader {
       throw Error(ErrorKind::kData, {row.where(), "the row names no task", "", "`task`, `task_dataset` or `channel`",
                                      "or give the source a `task:`"});
     }
-    if (!is_task_name(row.task)) {
-      throw Error(ErrorKind::kData, {row.where(), "the task's name can't be used as one", "",
-                                     "at most 100 bytes; no space, control character, `/`, `\\` or `:`; no `.` or `-` "
-                                     "first; neither `mean` nor `per_task`",
+    if (!config::is_task_name(row.task)) {
+      throw Error(ErrorKind::kData, {row.where(), "the task's name can't be used as one", "", config::kTaskNameRule,
                                      "give the source a `task:`"});
     }
   }
@@ -215,14 +208,6 @@ std::string_view split_name(Split split) {
       return "test";
   }
   return "";
-}
-
-bool is_task_name(std::string_view name) {
-  if (name.empty() || name == config::kBestOfMean || name == config::kBestPerTask || name.size() > kMostNameBytes ||
-      name[0] == '.' || name[0] == '-' || first_invalid_utf8(name))
-    return false;
-  return std::ranges::none_of(
-      name, [](unsigned char c) { return c <= 0x20 || c == 0x7f || c == '/' || c == '\\' || c == ':'; });
 }
 
 std::string Task::task_type() const {

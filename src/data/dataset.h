@@ -1,14 +1,15 @@
 // The configured sources -> tasks with their training, dev and test rows: every file found, read, labelled and checked.
 //
 // A source is
-//   a directory of tasks    data/<task>/{train,dev,test}.jsonl (or .json); sub-directories without such a file are an
-//   error where
-//                           they hold other .json files, else ignored
+//   a directory of tasks    <task>/{train,dev,test}.jsonl; sub-directories without such a file are an error where they
+//                           hold other files of rows, else ignored
 //   a directory of splits   {train,dev,test}.jsonl, the task from the rows, else the directory's name
-//   a file                  its split from the configuration, else from its name (train, dev, test; valid, validation
-//   mean dev)
-// A row's task: the source's `task`, else the row's own label, else the directory's name; with none of them it is an
-// error.
+//   one file a task         <task>.jsonl with the source's `split`, or {train,dev,test}/<task>.jsonl
+//   a dataset_info.json     LLaMA-Factory's list (dataset_info.h), each entry a task of its name; with `#name` one
+//   a file                  its split from the configuration, else from its name
+// with any ending that file_name.h takes for rows; `valid` and `validation` mean dev.
+// A row's task: the source's `task`, else the row's own label, else the name of the directory, file or entry that is a
+// task above; with none of them it is an error.
 #pragma once
 
 #include <array>
@@ -71,11 +72,6 @@ struct DatasetRequest {
   std::optional<Split> unnamed_files_are;
   bool allow_unused_settings = false;  // settings of a task without rows are no error: other data than the run's
 };
-
-/// Task names become directories and model names: at most 100 bytes; no white space, control characters, `/`, `\\`,
-/// `:`; no `.` or `-` first; neither `mean`, which names the mean over the tasks, nor `per_task`, which stands beside
-/// it.
-bool is_task_name(std::string_view name);
 
 /// Throws ErrorList (kData, kConfig or kIo, by the first) with every problem found: the first malformed row of each
 /// file, missing files and splits, unknown tasks in `tasks`, empty tasks. A task without dev rows is a warning.

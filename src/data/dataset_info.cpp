@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "core/bounded_json.h"
 #include "core/file_system.h"
 #include "core/suggest.h"
 #include "data/formats/fields.h"
@@ -28,20 +29,7 @@ class InfoReader {
     file.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<size_t>(file.gcount()));
     if (text.size() > kMostBytes) refuse("", "the file is too large", "", "at most 16 MiB");
-    // Bounded before it is built: nesting, and through it the parser's stack.
-    int64_t depth = 0;
-    const auto shallow = [&](int level, json::parse_event_t, json&) {
-      depth = std::max<int64_t>(depth, level);
-      if (level > 16) refuse("", "the file is nested too deeply");
-      return true;
-    };
-    try {
-      info_ = json::parse(text, shallow);
-    } catch (const json::exception& problem) {
-      refuse("", "the file isn't valid JSON", problem.what());
-    }
-    if (!info_.is_object())
-      refuse("", "the file isn't a dataset_info.json", info_.type_name(), "an object {name: {…}}");
+    info_ = parse_bounded_json(text, path.string(), ErrorKind::kData);
   }
 
   std::vector<InfoEntry> read(const std::string& name) {
@@ -99,10 +87,10 @@ class InfoReader {
     if (leads_out)
       refuse(name + ".file_name", "not a file below the folder of dataset_info.json", quoted_key(file.string()));
     InfoEntry result{.name = name, .path = path_.parent_path() / file, .columns = {}};
-    if (!std::filesystem::is_regular_file(result.path)) {
+    const std::filesystem::file_status status = status_of(result.path);
+    if (!std::filesystem::is_regular_file(status)) {
       refuse(name + ".file_name",
-             std::filesystem::is_directory(result.path) ? "it is a folder, which isn't read here"
-                                                        : "the file doesn't exist",
+             std::filesystem::is_directory(status) ? "it is a folder, which isn't read here" : "the file doesn't exist",
              result.path.string(), "one data file", "name its files as sources of their own");
     }
     const std::string formatting = text(entry, name, "formatting", "alpaca");

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "data/evenly_spaced.h"
 #include "data/parallel.h"
 
 namespace moelora::data {
@@ -17,6 +18,7 @@ struct Item {
 };
 
 struct Encoded {
+  bool is_text = false;
   FittedPrompt prompt;
   std::vector<int32_t> answer;
   std::optional<Error> error;
@@ -25,9 +27,9 @@ struct Encoded {
 std::vector<Item> list_items(const Dataset& dataset, Split split, int64_t most) {
   std::vector<Item> items;
   for (size_t task = 0; task < dataset.tasks.size(); ++task) {
-    const int64_t rows = static_cast<int64_t>(dataset.tasks[task].of(split).size());
-    const int64_t kept = most > 0 ? std::min(rows, most) : rows;
-    for (int64_t i = 0; i < kept; ++i) items.push_back({static_cast<int64_t>(task), i * rows / kept});
+    for (const int64_t row : evenly_spaced(std::ssize(dataset.tasks[task].of(split)), most)) {
+      items.push_back({static_cast<int64_t>(task), row});
+    }
   }
   return items;
 }
@@ -78,6 +80,12 @@ void append_pieces(const Item& item, std::span<const int32_t> ids, int64_t limit
   } while (begin < size - 1);
 }
 
+/// Of a row that isn't dropped: a tokenizer may make nothing of blanks, say.
+void require_tokens(const FittedPrompt& prompt, const Row& row) {
+  if (!prompt.ids.empty() || prompt.dropped) return;
+  throw Error(ErrorKind::kData, {row.where(), "the prompt has no tokens to generate from"});
+}
+
 config::Overflow overflow_of(const Dataset& dataset, const Task& task) {
   return task.settings.overflow.value_or(dataset.config.overflow);
 }
@@ -121,7 +129,8 @@ EncodedRows encode_rows(const Dataset& dataset, Split split, const PromptRendere
   const int64_t limit = dataset.config.max_length;
   const std::vector<Item> items = list_items(dataset, split, options.max_rows_per_task);
   const auto encode_row = [&](const Task& task, const Row& row, Encoded& encoded) {
-    if (row.is_text()) {
+    encoded.is_text = row.is_text();
+    if (encoded.is_text) {
       encoded.answer = renderer.text_ids(row.answer);
       return;
     }
@@ -133,6 +142,7 @@ EncodedRows encode_rows(const Dataset& dataset, Split split, const PromptRendere
                                      "less than data.max_length, " + std::to_string(limit)});
     }
     encoded.prompt = fit_prompt(renderer, row, task.settings, room, overflow_of(dataset, task));
+    require_tokens(encoded.prompt, row);
   };
   std::vector<Encoded> encoded = encode_items(dataset, split, items, options.threads, encode_row);
 
@@ -141,7 +151,7 @@ EncodedRows encode_rows(const Dataset& dataset, Split split, const PromptRendere
     const Encoded row = std::move(encoded[i]);  // freed here: one copy of all tokens, not two
     count_prompt(row.prompt, rows.stats(items[i].task));
     if (row.prompt.dropped) continue;
-    if (row.prompt.ids.empty()) {
+    if (row.is_text) {
       append_pieces(items[i], row.answer, limit, rows);
     } else {
       rows.append(items[i].task, items[i].row, row.prompt.ids, row.answer);
@@ -157,9 +167,7 @@ EncodedRows encode_prompts(const Dataset& dataset, Split split, const PromptRend
     if (row.is_text())
       throw Error(ErrorKind::kData, {row.where(), "a row of the text format has no prompt to generate from"});
     encoded.prompt = fit_prompt(renderer, row, task.settings, max_prompt_tokens, overflow_of(dataset, task));
-    if (encoded.prompt.ids.empty() && !encoded.prompt.dropped) {
-      throw Error(ErrorKind::kData, {row.where(), "the prompt has no tokens to generate from"});
-    }
+    require_tokens(encoded.prompt, row);
   };
   std::vector<Encoded> encoded = encode_items(dataset, split, items, options.threads, encode_row);
   EncodedRows rows(static_cast<int64_t>(dataset.tasks.size()));

@@ -57,13 +57,14 @@ struct EncodeOptions {
 
 /// Prompt and answer of every row, at most data.max_length tokens together. Prompts that are too long follow the task's
 /// overflow rule; texts (rows without prompt) are split into pieces that overlap by one token, so that every token is
-/// predicted once. Throws ErrorList(kData) with file and line for answers over the limit and for prompts under
-/// Overflow::kError (the first 20).
+/// predicted once. Throws ErrorList(kData) with file and line for answers over the limit, for prompts under
+/// Overflow::kError and for prompts without a token (the first 20).
 EncodedRows encode_rows(const Dataset& dataset, Split split, const PromptRenderer& renderer,
                         const EncodeOptions& options = {});
 
 /// Prompts alone, for generation: at most `max_prompt_tokens` each, so that nothing depends on the reference answer.
-/// The overflow rules are the same. Throws Error(kData) for text rows, which have no prompt.
+/// The overflow rules are the same. Throws ErrorList(kData) for text rows, which have no prompt, and for prompts
+/// without a token.
 EncodedRows encode_prompts(const Dataset& dataset, Split split, const PromptRenderer& renderer,
                            int64_t max_prompt_tokens, const EncodeOptions& options = {});
 

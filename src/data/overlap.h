@@ -24,7 +24,7 @@ struct Overlap {
 
 std::vector<Overlap> find_overlap(const Dataset& dataset);
 
-/// "12 rows of `a`'s test set stand in `b`'s training set (first: x:3 and y:9)"
+/// "12 rows of the test set of `a` stand in the training set of `b` (first: x:3 and y:9)"
 std::string describe(const Overlap& overlap);
 
 /// Throws ErrorList(kData), one entry a pair, unless the configuration allows overlap: then they are returned as

@@ -9,7 +9,7 @@
 namespace moelora::data {
 
 struct Message {
-  std::string role;  // system, user, assistant or tool
+  std::string role;  // system, user or assistant
   std::string content;
 };
 

@@ -61,8 +61,8 @@ class Reader {
   }
 
   void reject(const Error& error) {
-    if (options_.skip_bad == 0) throw error;
-    if (static_cast<int64_t>(file_.bad.size()) >= options_.skip_bad) {
+    if (!options_.skip_bad) throw error;
+    if (static_cast<int64_t>(file_.bad.size()) >= *options_.skip_bad) {
       ErrorDetails details = error.details();
       details.hint =
           "more malformed rows than data.max_bad allows to skip" + (details.hint.empty() ? "" : "; " + details.hint);

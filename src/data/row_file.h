@@ -1,4 +1,5 @@
-// One data file -> rows: JSON Lines or one JSON array, read in bounded memory per record, hashed on the way.
+// One data file -> rows: JSON Lines, one JSON array or CSV, plain or compressed, read in bounded memory per record,
+// hashed on the way.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,9 @@ struct RowFileOptions {
   std::shared_ptr<const ColumnMap> columns;  // null: the rows' keys are the format's own
   std::string group_key;                     // empty: rows have no group
   Answers answers = Answers::kRequired;      // kOptional: rows are prompts, and texts without prompt are malformed
-  int64_t skip_bad = 0;                      // this many malformed rows are counted and skipped; one more is an error
+  /// So many malformed rows are counted and skipped; one more is an error. 0: the data set's budget is used up.
+  /// Nothing: none is skipped.
+  std::optional<int64_t> skip_bad;
   int64_t max_record_bytes = 64 << 20;
   int64_t max_depth = 64;
 };

@@ -6,6 +6,7 @@
 #include <map>
 #include <system_error>
 
+#include "core/file_system.h"
 #include "core/suggest.h"
 #include "core/utf8.h"
 #include "data/dataset_info.h"
@@ -45,9 +46,7 @@ std::pair<fs::path, std::string> split_fragment(const std::string& path) {
 
 /// The name of a directory, also where the path ends with a slash or is ".".
 std::string directory_name(const fs::path& path) {
-  std::error_code error;
-  const fs::path whole = fs::weakly_canonical(path, error);
-  return (error ? path : whole).filename().string();
+  return real_path(path).filename().string();
 }
 
 /// The first line with text of the licence file in `directory`, at most 120 bytes; empty where there is none.
@@ -78,7 +77,13 @@ class Lister {
   Lister(const config::DataConfig& config, const DatasetRequest& request) : config_(config), request_(request) {}
 
   SourceList list() {
-    for (const config::DataSource& source : config_.sources) add_source(source);
+    for (const config::DataSource& source : config_.sources) {
+      try {
+        add_source(source);
+      } catch (const Error& error) {
+        list_.errors.push_back(error);
+      }
+    }
     if (config_.sources.empty()) {
       list_.errors.push_back(
           Error(ErrorKind::kConfig, {"data", "no data is configured", "", "a directory, a file or a list of sources"}));
@@ -90,9 +95,8 @@ class Lister {
   void fail(ErrorKind kind, ErrorDetails details) { list_.errors.push_back(Error(kind, std::move(details))); }
 
   void add_source(const config::DataSource& source) {
-    std::error_code error;
     const auto [path, data_set] = split_fragment(source.path);
-    const fs::file_status status = fs::status(path, error);
+    const fs::file_status status = status_of(path);
     if (!fs::exists(status))
       return fail(ErrorKind::kData, {source.path, "the data source doesn't exist", "", "a directory or a file"});
     if (path.filename() == kDatasetInfoFile && !fs::is_directory(status)) return add_info(source, path, data_set);
@@ -181,28 +185,22 @@ class Lister {
 
   /// LLaMA-Factory's list of data sets: each entry a task of the entry's name.
   void add_info(const config::DataSource& source, const fs::path& info, const std::string& data_set) {
-    try {
-      for (InfoEntry& entry : read_dataset_info(info, data_set)) {
-        const std::optional<Split> split =
-            source.split ? split_named(*source.split) : split_of_stem(stem_of(entry.path));
-        if (!split) {
-          fail(ErrorKind::kConfig,
-               {info.string() + ": `" + entry.name + "`", "nothing says which split the data set is", "",
-                "train, dev or test", "give the source a `split:`"});
-          continue;
-        }
-        const std::string format = entry.columns.format;
-        const fs::path path = entry.path;
-        add({.path = path,
-             .split = *split,
-             .format = format,
-             .columns = std::make_shared<ColumnMap>(std::move(entry.columns)),
-             .task = source.task,
-             .fallback_task = entry.name},
-            path.parent_path());
+    for (InfoEntry& entry : read_dataset_info(info, data_set)) {
+      const std::optional<Split> split = source.split ? split_named(*source.split) : split_of_stem(stem_of(entry.path));
+      if (!split) {
+        fail(ErrorKind::kConfig, {info.string() + ": `" + entry.name + "`", "nothing says which split the data set is",
+                                  "", "train, dev or test", "give the source a `split:`"});
+        continue;
       }
-    } catch (const Error& error) {
-      list_.errors.push_back(error);
+      const std::string format = entry.columns.format;
+      const fs::path path = entry.path;
+      add({.path = path,
+           .split = *split,
+           .format = format,
+           .columns = std::make_shared<ColumnMap>(std::move(entry.columns)),
+           .task = source.task,
+           .fallback_task = entry.name},
+          path.parent_path());
     }
   }
 
@@ -318,6 +316,16 @@ class Lister {
 
 SourceList list_sources(const config::DataConfig& config, const DatasetRequest& request) {
   return Lister(config, request).list();
+}
+
+bool is_left_out(const config::DataConfig& config, std::string_view task) {
+  return !config.tasks.empty() && std::ranges::find(config.tasks, task) == config.tasks.end();
+}
+
+fs::path real_path(const fs::path& path) {
+  std::error_code error;
+  fs::path real = fs::weakly_canonical(path, error);
+  return error ? path : real;
 }
 
 }  // namespace moelora::data

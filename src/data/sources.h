@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/run_config.h"
@@ -31,5 +32,12 @@ struct SourceList {
 };
 
 SourceList list_sources(const config::DataConfig& config, const DatasetRequest& request);
+
+/// Whether `data.tasks` names other tasks than this.
+bool is_left_out(const config::DataConfig& config, std::string_view task);
+
+/// The same for every name of a file: absolute, links followed. It needn't exist. The path as it is where the system
+/// won't say, as in a loop of links.
+std::filesystem::path real_path(const std::filesystem::path& path);
 
 }  // namespace moelora::data

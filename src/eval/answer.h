@@ -53,7 +53,7 @@ namespace moelora::eval {
 enum class AnswerKind { kLabel, kSet, kTriples, kEvents, kPairs, kEntities, kText };
 
 enum class Grammar {
-  kAuto,  // promptcblue where the gold answer or a choice holds CJK text, plain otherwise
+  kAuto,  // promptcblue where the gold answer, a choice or a label of the task holds CJK text, plain otherwise
   kPlain,
   kPromptCblue,
 };
@@ -61,7 +61,8 @@ enum class Grammar {
 /// "plain", "promptcblue" or "auto". Throws Error(kConfig), naming `where`, for anything else.
 Grammar grammar_from_name(std::string_view name, std::string_view where);
 
-/// The grammar of a row under kAuto; any other `grammar` is returned as it is.
+/// The grammar of a row under kAuto, `choices` being all that it is read against: of a classification the task's labels
+/// too, else a label would have one canonical form here and another there. Any other `grammar` is returned as it is.
 Grammar resolve_grammar(Grammar grammar, std::string_view gold, std::span<const std::string> choices);
 
 /// One answer, read. Duplicates are gone: an answer is a set of items.

@@ -101,9 +101,9 @@ const std::vector<std::string>& baseline_names() {
 }
 
 std::vector<std::string> baselines_for_metric(std::string_view metric) {
-  if (metric == "accuracy" || metric == "macro_f1") return {"majority", "random", "bayes"};
-  if (metric == "rouge_l" || metric == "exact_match" || metric == "f1_changed_words")
-    return {"majority", "random", "copy"};
+  const AnswerKind answers = metric_facts(metric).answers;
+  if (answers == AnswerKind::kLabel) return {"majority", "random", "bayes"};
+  if (answers == AnswerKind::kText) return {"majority", "random", "copy"};
   return {"majority", "random"};
 }
 
@@ -129,8 +129,8 @@ std::vector<std::string> baseline_answers(std::string_view name, std::span<const
     return answers;
   }
   for (const EvalRow& row : test) {
-    std::string source = row.source;
-    if (source.empty() && !options.source_prefix.empty()) source = text_after_prefix(row.prompt, options.source_prefix);
+    std::string source;
+    if (!options.source_prefix.empty()) source = text_after_prefix(row.prompt, options.source_prefix);
     answers.push_back(source.empty() ? longest_line(row.prompt) : source);
   }
   return answers;

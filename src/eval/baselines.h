@@ -2,7 +2,8 @@
 //
 // majority    the most frequent gold answer of the training rows (ties: the first in byte order), whatever the prompt
 // random      one of the row's choices, uniformly; for rows without choices the gold answer of a random training row
-// copy        the row's source text; without one, the longest line of its prompt (of equal ones the first)
+// copy        the source text of the row's prompt (BaselineOptions::source_prefix); without one, the prompt's longest
+//             line (of equal ones the first)
 // bayes       multinomial naive Bayes over the words of the prompt (Laplace smoothing 1, words unseen in training
 // ignored), the
 //             classes being the distinct gold answers of the training rows; where some of them are among a row's
@@ -30,8 +31,8 @@ struct BaselineOptions {
 /// "majority", "random", "copy", "bayes".
 const std::vector<std::string>& baseline_names();
 
-/// The baselines that mean something for a metric: bayes only for accuracy and macro_f1, copy only for the text
-/// metrics.
+/// The baselines that mean something for a metric: bayes only where answers are labels, copy only where they are text.
+/// Throws Error(kConfig) for an unknown metric.
 std::vector<std::string> baselines_for_metric(std::string_view metric);
 
 /// Throws Error(kConfig) for an unknown name and Error(kData) where `train` is empty and the baseline needs it.

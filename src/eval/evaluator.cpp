@@ -8,8 +8,8 @@
 
 #include "adapters/model.h"
 #include "core/error.h"
-#include "core/utf8.h"
 #include "data/encode.h"
+#include "data/evenly_spaced.h"
 #include "eval/baselines.h"
 #include "eval/task_metrics.h"
 #include "generate/engine.h"
@@ -37,9 +37,8 @@ struct TaskWork {
 
 /// At most `most` (0: all) evenly spaced rows.
 std::vector<data::Row> chosen_rows(const std::vector<data::Row>& rows, int64_t most) {
-  const int64_t all = std::ssize(rows), kept = most > 0 ? std::min(all, most) : all;
   std::vector<data::Row> chosen;
-  for (int64_t i = 0; i < kept; ++i) chosen.push_back(rows[i * all / kept]);
+  for (const int64_t row : data::evenly_spaced(std::ssize(rows), most)) chosen.push_back(rows[row]);
   return chosen;
 }
 

@@ -28,9 +28,9 @@ class LabelMetric : public Metric {
 
   RowScore add(const EvalRow& row, std::string_view prediction) override {
     check(row);
-    const Grammar grammar = resolve_grammar(options_.grammar, row.gold, row.choices);
     std::vector<std::string> list = row.choices;
     list.insert(list.end(), options_.labels.begin(), options_.labels.end());
+    const Grammar grammar = resolve_grammar(options_.grammar, row.gold, list);
     const bool has_list = !list.empty();
     if (has_list) list.push_back(row.gold);
     for (const std::string& label : list) remember(label, grammar);

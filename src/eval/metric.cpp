@@ -12,6 +12,7 @@ namespace {
 
 struct Entry {
   std::string name;
+  MetricFacts facts;
   std::unique_ptr<Metric> (*make)(std::string name, MetricOptions options);
 };
 
@@ -27,16 +28,16 @@ std::unique_ptr<Metric> label_metric(std::string name, MetricOptions options) {
 
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> all = {
-      {"micro_f1_set", item_f1<AnswerKind::kSet>},
-      {"micro_f1_triples", item_f1<AnswerKind::kTriples>},
-      {"micro_f1_events", item_f1<AnswerKind::kEvents>},
-      {"micro_f1_pairs", item_f1<AnswerKind::kPairs>},
-      {"micro_f1_entities", item_f1<AnswerKind::kEntities>},
-      {"accuracy", label_metric<LabelScore::kAccuracy>},
-      {"macro_f1", label_metric<LabelScore::kMacroF1>},
-      {"rouge_l", make_rouge_l},
-      {"exact_match", make_exact_match},
-      {"f1_changed_words", make_changed_words_f1},
+      {"micro_f1_set", {AnswerKind::kSet, ScoreFrom::kItems}, item_f1<AnswerKind::kSet>},
+      {"micro_f1_triples", {AnswerKind::kTriples, ScoreFrom::kItems}, item_f1<AnswerKind::kTriples>},
+      {"micro_f1_events", {AnswerKind::kEvents, ScoreFrom::kItems}, item_f1<AnswerKind::kEvents>},
+      {"micro_f1_pairs", {AnswerKind::kPairs, ScoreFrom::kItems}, item_f1<AnswerKind::kPairs>},
+      {"micro_f1_entities", {AnswerKind::kEntities, ScoreFrom::kItems}, item_f1<AnswerKind::kEntities>},
+      {"accuracy", {AnswerKind::kLabel, ScoreFrom::kRows}, label_metric<LabelScore::kAccuracy>},
+      {"macro_f1", {AnswerKind::kLabel, ScoreFrom::kClasses}, label_metric<LabelScore::kMacroF1>},
+      {"rouge_l", {AnswerKind::kText, ScoreFrom::kRows}, make_rouge_l},
+      {"exact_match", {AnswerKind::kText, ScoreFrom::kRows}, make_exact_match},
+      {"f1_changed_words", {AnswerKind::kText, ScoreFrom::kItems}, make_changed_words_f1},
   };
   return all;
 }
@@ -106,6 +107,10 @@ MetricSpec parse_spec(std::string_view text, std::string_view where) {
 }
 
 }  // namespace
+
+MetricFacts metric_facts(std::string_view name, std::string_view where) {
+  return find_metric(name, where).facts;
+}
 
 std::unique_ptr<Metric> make_metric(std::string_view name, const MetricOptions& options, std::string_view where) {
   return find_metric(name, where).make(std::string(name), options);

@@ -11,7 +11,8 @@
 // rouge_l            text      mean over rows of ROUGE-L's F (beta 1) of the whole text; of a PromptCBLUE report
 //                              the mean over the gold's sections, a missing one scoring 0
 // exact_match        text      share of rows equal after trimming
-// f1_changed_words   text      F1 of the words added to or taken from a source text (EvalRow::source), over all rows
+// f1_changed_words   text      F1 of the words added to or taken from a source text, which the prompt holds
+//                              (MetricOptions::source_prefix), over all rows
 //
 // Wrong, never skipped: malformed answers and off-list items (see answer.h). In a classification, where an answer that
 // is not on its row's list but gold in another row is a wrong answer of that class, the rest of them are columns of
@@ -37,14 +38,13 @@ struct EvalRow {
   std::string prompt;  // baselines and MetricOptions::source_prefix read it; else may be empty
   std::string gold;
   std::vector<std::string> choices;  // the row's answer_choices; may be empty
-  std::string source;  // text the answer is an edit of (f1_changed_words, the copy baseline); may be empty
 };
 
 struct MetricOptions {
   Grammar grammar = Grammar::kAuto;
   TextUnit unit = TextUnit::kAuto;  // of rouge_l, f1_changed_words; kAuto: decided by each gold answer
   std::vector<std::string> labels;  // all labels of a classification; with a row's choices they are its list
-  std::string source_prefix;        // rows without `source`: what follows this on the prompt line that starts with it
+  std::string source_prefix;        // the source text is what follows this on the prompt line that starts with it
 };
 
 struct RowScore {
@@ -97,6 +97,22 @@ class Metric {
   virtual RowScore add(const EvalRow& row, std::string_view prediction) = 0;
   virtual MetricResult result() const = 0;
 };
+
+/// What a metric's score is made from.
+enum class ScoreFrom {
+  kRows,     // the mean of the rows' scores
+  kItems,    // F1 of the items (words) of all rows together: RowScore's right, wrong and missed
+  kClasses,  // the mean F1 of the classes: RowScore's gold, answered and listed
+};
+
+/// What depends on the metric asks for these, not for its name: lists of labels, baselines, a bootstrap.
+struct MetricFacts {
+  AnswerKind answers;
+  ScoreFrom score;
+};
+
+/// Throws as make_metric.
+MetricFacts metric_facts(std::string_view name, std::string_view where = "metric");
 
 /// Throws Error(kConfig), naming `where` and the nearest name, for an unknown metric.
 std::unique_ptr<Metric> make_metric(std::string_view name, const MetricOptions& options,

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/durable.h"
+#include "eval/report_text.h"
 
 namespace moelora::eval {
 
@@ -11,6 +12,7 @@ std::vector<LengthBin> score_by_length(std::span<const RowPrediction> rows) {
   constexpr int64_t kFirstEnd = 32;
   std::map<int64_t, LengthBin> bins;  // by their end
   for (const RowPrediction& row : rows) {
+    if (row.prompt_tokens == 0) continue;
     int64_t end = kFirstEnd;
     while (end <= row.prompt_tokens) end *= 2;
     LengthBin& bin = bins[end];
@@ -51,10 +53,9 @@ std::optional<double> mean_comparison(const Report& report, std::string_view nam
   if (report.tasks.empty()) return std::nullopt;
   double sum = 0;
   for (const TaskReport& task : report.tasks) {
-    const auto found = std::find_if(task.comparisons.begin(), task.comparisons.end(),
-                                    [&](const Comparison& comparison) { return comparison.name == name; });
-    if (found == task.comparisons.end()) return std::nullopt;
-    sum += found->score;
+    const std::optional<double> score = comparison_of(task, name);
+    if (!score) return std::nullopt;
+    sum += *score;
   }
   return sum / static_cast<double>(report.tasks.size());
 }

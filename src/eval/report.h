@@ -18,8 +18,8 @@ namespace moelora::eval {
 
 struct RowPrediction {
   std::string id;
-  std::string group;  // the row's, where data.group names one
-  int64_t prompt_tokens = 0;
+  std::string group;          // the row's, where data.group names one
+  int64_t prompt_tokens = 0;  // 0 where the prompt was dropped as too long
   std::string gold;
   std::string prediction;
   RowScore score;
@@ -54,7 +54,8 @@ struct LengthBin {
   double mean_score = 0;  // of the rows' own scores
 };
 
-/// Rows by prompt length in doubling bins (0-31, 32-63, 64-127, …); empty bins are left out.
+/// Rows by prompt length in doubling bins (0-31, 32-63, 64-127, …); empty bins are left out, and so are rows without
+/// prompt tokens, whose prompts were dropped as too long.
 std::vector<LengthBin> score_by_length(std::span<const RowPrediction> rows);
 
 /// The `most` rows with the lowest scores, worst first; of equal ones malformed ones first, then in row order. Perfect
@@ -84,8 +85,9 @@ std::string report_html(const Report& report, const HtmlOptions& options = {});
 /// was kept.
 std::string predictions_jsonl(const Report& report);
 
-/// Writes table.txt, report.json, report.html and predictions.jsonl into `directory` (made where missing), each whole
-/// or not at all. predictions.jsonl has mode 0600, and report.html too where it shows text. Throws Error(kIo).
+/// Writes table.txt, report.json, report.html and predictions.jsonl as one durable directory (core/durable.h): all or
+/// nothing, and `directory` must not exist. predictions.jsonl has mode 0600, and report.html too where it shows text.
+/// Throws Error(kIo).
 void write_report(const Report& report, const std::filesystem::path& directory, const HtmlOptions& options = {});
 
 }  // namespace moelora::eval

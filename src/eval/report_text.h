@@ -1,4 +1,4 @@
-// What the table and the HTML page of a report share. Private to this folder.
+// What the forms of a report share. Private to this folder.
 #pragma once
 
 #include <optional>
@@ -13,6 +13,7 @@ namespace moelora::eval {
 std::string three_decimals(double score);
 /// Every comparison of any task, in order of first appearance.
 std::vector<std::string> comparison_names(const Report& report);
+/// Nothing where the task hasn't it.
 std::optional<double> comparison_of(const TaskReport& task, std::string_view name);
 
 }  // namespace moelora::eval

@@ -31,12 +31,12 @@ double macro_f1(std::span<const RowScore> rows, std::span<const int64_t> counts)
 }  // namespace
 
 bool counts_items(std::string_view metric) {
-  return metric.starts_with("micro_f1") || metric == "f1_changed_words";
+  return metric_facts(metric).score == ScoreFrom::kItems;
 }
 
 double rescore(std::string_view metric, std::span<const RowScore> rows, std::span<const int64_t> counts) {
-  make_metric(metric, {});  // throws for an unknown one
-  if (metric == "macro_f1") return macro_f1(rows, counts);
+  const ScoreFrom from = metric_facts(metric).score;
+  if (from == ScoreFrom::kClasses) return macro_f1(rows, counts);
   int64_t taken = 0, right = 0, wrong = 0, missed = 0;
   double sum = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -47,7 +47,7 @@ double rescore(std::string_view metric, std::span<const RowScore> rows, std::spa
     sum += static_cast<double>(counts[i]) * rows[i].score;
   }
   if (taken == 0) return 0;
-  return counts_items(metric) ? ratios(right, wrong, missed).f1 : sum / static_cast<double>(taken);
+  return from == ScoreFrom::kItems ? ratios(right, wrong, missed).f1 : sum / static_cast<double>(taken);
 }
 
 }  // namespace moelora::eval

@@ -12,7 +12,7 @@
 namespace moelora::eval {
 
 /// Whether the metric is made of the items of all rows, counted (RowScore's right, wrong and missed), and not of scores
-/// of each.
+/// of each. Throws Error (kConfig) for an unknown metric.
 bool counts_items(std::string_view metric);
 
 /// The score that the metric of that name has for rows[i] taken counts[i] times (counts of the rows' length): micro F1

@@ -6,8 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "core/utf8.h"
-
 namespace moelora::eval {
 namespace {
 
@@ -21,7 +19,7 @@ std::vector<std::string> labels_of(const data::Task& task) {
 }  // namespace
 
 bool scores_labels(const std::string& metric) {
-  return metric == "accuracy" || metric == "macro_f1";
+  return metric_facts(metric).answers == AnswerKind::kLabel;
 }
 
 EvalRow to_eval_row(const data::Row& row) {

@@ -12,7 +12,7 @@
 
 namespace moelora::eval {
 
-/// Accuracy and macro F1: an answer is one label of a list.
+/// Accuracy and macro F1: an answer is one label of a list. Throws Error (kConfig) for an unknown metric.
 bool scores_labels(const std::string& metric);
 
 EvalRow to_eval_row(const data::Row& row);

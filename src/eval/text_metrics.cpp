@@ -180,7 +180,7 @@ class ChangedWordsF1 : public TextMetric {
     throw Error(ErrorKind::kData,
                 {row_place(row), result_.metric + " needs the source text that the answer changes", "",
                  options_.source_prefix.empty()
-                     ? "a row with a source, or f1_changed_words(source=<start of the prompt line with it>)"
+                     ? "the option source: f1_changed_words(source=<start of the prompt line with it>)"
                      : "a prompt line that starts with `" + options_.source_prefix + "`",
                  ""});
   }
@@ -219,7 +219,7 @@ class ChangedWordsF1 : public TextMetric {
 
  private:
   std::string source_of(const EvalRow& row) const {
-    if (!row.source.empty() || options_.source_prefix.empty()) return row.source;
+    if (options_.source_prefix.empty()) return "";
     return text_after_prefix(row.prompt, options_.source_prefix);
   }
 };

@@ -1,9 +1,6 @@
 #include "io/artefact.h"
 
-#include <algorithm>
-
 #include "core/durable.h"
-#include "core/error.h"
 #include "io/json_file.h"
 #include "io/manifested.h"
 

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/file_system.h"
 #include "core/suggest.h"
 #include "io/hf_model.h"
 #include "io/quote.h"
@@ -101,7 +102,7 @@ fs::path snapshot_of(const std::string& name, const fs::path& folder, const std:
                                     .found = quote_name(revision),
                                     .expected = "a commit hash"});
   }
-  if (!fs::is_directory(snapshots / revision)) {
+  if (!fs::is_directory(status_of(snapshots / revision))) {
     not_found(name, (snapshots / revision).string() + " is missing, though " + ref.string() + " names it",
               "download the model again");
   }
@@ -120,17 +121,17 @@ fs::path hub_cache() {
 }
 
 fs::path resolve_model(const std::string& name_or_path) {
-  std::error_code error;
   const fs::path path = expand_home(name_or_path);
-  if (fs::is_directory(path, error)) return path;
-  if (fs::exists(path, error)) not_found(name_or_path, "it is a file, not a directory", "");
+  const fs::file_status status = status_of(path);
+  if (fs::is_directory(status)) return path;
+  if (fs::exists(status)) not_found(name_or_path, "it is a file, not a directory", "");
   const size_t at = name_or_path.rfind('@');
   const std::string wanted = at == std::string::npos ? "" : name_or_path.substr(at + 1);
   const std::string name = name_or_path.substr(0, at);
   const std::string folder = at != std::string::npos && !is_plain_name(wanted) ? "" : cache_folder(name);
   if (folder.empty()) not_found(name_or_path, "no such directory", "");
   const fs::path cache = hub_cache();
-  if (!fs::is_directory(cache / folder, error)) {
+  if (!fs::is_directory(status_of(cache / folder))) {
     const std::string nearest = did_you_mean(name, cached_models(cache));
     not_found(name_or_path, "no such directory here, and no " + (cache / folder).string() + " in the cache",
               nearest.empty() ? "nothing is downloaded: fetch it first, or set HF_HUB_CACHE or HF_HOME" : nearest);

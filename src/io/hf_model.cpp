@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/file_system.h"
 #include "core/hash.h"
 #include "core/suggest.h"
 #include "io/quote.h"
@@ -109,15 +110,13 @@ std::shared_ptr<HfModel> HfModel::open(const fs::path& dir) {
   std::shared_ptr<HfModel> model(new HfModel);
   model->dir_ = dir;
   model->config_ = read_config(dir);
-  std::error_code error;
-  const fs::path generation = dir / "generation_config.json";
-  model->generation_config_ = fs::exists(generation, error) ? read_json_object(generation) : nlohmann::json::object();
   // transformers prefers the single file where both are there.
-  if (fs::exists(dir / "model.safetensors", error)) {
+  if (fs::exists(status_of(dir / "model.safetensors"))) {
     model->add_file(dir / "model.safetensors");
-  } else if (fs::exists(dir / "model.safetensors.index.json", error)) {
+  } else if (fs::exists(status_of(dir / "model.safetensors.index.json"))) {
     model->open_shards(dir / "model.safetensors.index.json");
   } else {
+    std::error_code error;
     const bool pickled =
         fs::exists(dir / "pytorch_model.bin", error) || fs::exists(dir / "pytorch_model.bin.index.json", error);
     refuse(dir.string(), "no weights", pickled ? "pytorch_model.bin, which is never read (pickle runs code)" : "",

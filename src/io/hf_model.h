@@ -25,14 +25,14 @@ std::filesystem::path hub_cache();
 
 /// The directory of a model: an existing directory as it is, else `org/name` in hub_cache() (refs/main, or the only
 /// snapshot where there is no such ref; `org/name@revision` for another ref or the hash of a snapshot). Nothing is
-/// downloaded. Throws Error(kModel) that says where it looked.
+/// downloaded. Throws Error(kModel) that says where it looked, Error(kIo) where it can't look.
 std::filesystem::path resolve_model(const std::string& name_or_path);
 
 class HfModel : public nn::WeightSource {
  public:
   /// Reads the JSON files and maps every safetensors file, with all checks; reads no weights. `dir` must have
   /// config.json and either model.safetensors or model.safetensors.index.json with its shards. Throws Error(kModel)
-  /// naming file and tensor.
+  /// naming file and tensor, Error(kIo) where one of them can't be looked at.
   static std::shared_ptr<HfModel> open(const std::filesystem::path& dir);
 
   /// config.json alone, for what needs no weights (`plan`, `validate`).
@@ -40,8 +40,6 @@ class HfModel : public nn::WeightSource {
 
   const std::filesystem::path& dir() const { return dir_; }
   const nlohmann::json& config() const { return config_; }
-  /// generation_config.json; an empty object where there is none.
-  const nlohmann::json& generation_config() const { return generation_config_; }
 
   /// Every tensor's stored name, sorted.
   const std::vector<std::string>& names() const { return names_; }
@@ -84,7 +82,6 @@ class HfModel : public nn::WeightSource {
 
   std::filesystem::path dir_;
   nlohmann::json config_;
-  nlohmann::json generation_config_;
   std::vector<std::string> names_;
   std::vector<std::shared_ptr<const SafetensorsFile>> files_;
   std::unordered_map<std::string, size_t> file_index_;  // stored name -> files_

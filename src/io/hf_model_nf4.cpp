@@ -10,11 +10,13 @@
 #include "io/json_file.h"
 #include "io/quote.h"
 #include "io/tensor_file.h"
+#include "kernels/nf4_levels.h"
 
 namespace moelora::io {
 namespace {
 
-constexpr int64_t kBlock = 64, kScaleBlock = 256;
+using kernels::kNf4Block;
+using kernels::kNf4ScaleBlock;
 
 [[noreturn]] void refuse(const std::string& where, const std::string& problem, const std::string& found,
                          const std::string& expected) {
@@ -70,9 +72,10 @@ std::optional<kernels::Nf4Weight> HfModel::load_nf4(const std::string& name, con
     if (!holds) refuse(where, "a quantisation that isn't supported", key + (": " + description[key].dump()), expected);
   };
   require(field<std::string>(description, "quant_type", where) == "nf4", "quant_type", "nf4");
-  require(field<int64_t>(description, "blocksize", where) == kBlock, "blocksize", std::to_string(kBlock));
+  require(field<int64_t>(description, "blocksize", where) == kNf4Block, "blocksize", std::to_string(kNf4Block));
   require(field<std::vector<int64_t>>(description, "shape", where) == shape, "shape",
           "what config.json says: " + nlohmann::json(shape).dump());
+  require(shape.size() == 2, "shape", "that of a matrix");
 
   kernels::Nf4Weight weight{.out = shape.at(0), .in = shape.at(1)};
   const int64_t blocks = weight.blocks();
@@ -83,9 +86,9 @@ std::optional<kernels::Nf4Weight> HfModel::load_nf4(const std::string& name, con
   const bool nested = find(name + ".nested_absmax").file != nullptr;
   weight.scales = part(".absmax", nested ? at::kByte : at::kFloat, blocks);
   if (nested) {
-    require(field<int64_t>(description, "nested_blocksize", where) == kScaleBlock, "nested_blocksize",
-            std::to_string(kScaleBlock));
-    weight.nested_scales = part(".nested_absmax", at::kFloat, (blocks + kScaleBlock - 1) / kScaleBlock);
+    require(field<int64_t>(description, "nested_blocksize", where) == kNf4ScaleBlock, "nested_blocksize",
+            std::to_string(kNf4ScaleBlock));
+    weight.nested_scales = part(".nested_absmax", at::kFloat, (blocks + kNf4ScaleBlock - 1) / kNf4ScaleBlock);
     weight.scale_levels = part(".nested_quant_map", at::kFloat, 256);
     weight.offset = static_cast<float>(field<double>(description, "nested_offset", where));
   }

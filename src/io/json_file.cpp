@@ -1,16 +1,12 @@
 #include "io/json_file.h"
 
-#include <set>
-#include <vector>
-
+#include "core/bounded_json.h"
 #include "core/error.h"
+#include "core/quote.h"
 #include "io/mapped_file.h"
-#include "io/quote.h"
 
 namespace moelora::io {
 namespace {
-
-constexpr int kMaxDepth = 64;
 
 [[noreturn]] void refuse(const std::string& where, std::string problem, std::string found = "",
                          std::string expected = "") {
@@ -19,56 +15,10 @@ constexpr int kMaxDepth = 64;
       {.where = where, .problem = std::move(problem), .found = std::move(found), .expected = std::move(expected)});
 }
 
-/// Refuses while parsing, so that a hostile document is never built.
-class Bounds {
- public:
-  explicit Bounds(const std::string& name) : name_(name) {}
-
-  void see(int depth, nlohmann::json::parse_event_t event, const nlohmann::json& parsed) {
-    using Event = nlohmann::json::parse_event_t;
-    switch (event) {
-      case Event::object_start:
-      case Event::array_start:
-        if (depth >= kMaxDepth) refuse(name_, "JSON is nested too deeply", "", "at most 64 levels");
-        if (event == Event::object_start) keys_.emplace_back();
-        break;
-      case Event::object_end:
-        keys_.pop_back();
-        break;
-      case Event::key:
-        if (const auto& key = parsed.get_ref<const std::string&>(); !keys_.back().insert(key).second) {
-          refuse(name_, "duplicate key " + quote_name(key));
-        }
-        break;
-      default:
-        break;
-    }
-  }
-
- private:
-  const std::string& name_;
-  std::vector<std::set<std::string>> keys_;
-};
-
 }  // namespace
 
 nlohmann::json parse_json_object(std::string_view text, const std::string& name) {
-  // The parser takes a NUL for the end of its input: what follows would be ignored.
-  if (text.find('\0') != std::string_view::npos) refuse(name, "not valid JSON", "a NUL byte");
-  Bounds bounds(name);
-  nlohmann::json value;
-  try {
-    value = nlohmann::json::parse(text, [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
-      bounds.see(depth, event, parsed);
-      return true;
-    });
-  } catch (const nlohmann::json::exception& error) {
-    std::string reason = error.what();
-    if (const size_t end = reason.find("] "); end != std::string::npos) reason = reason.substr(end + 2);
-    refuse(name, "not valid JSON", quote_name(reason));
-  }
-  if (!value.is_object()) refuse(name, "not a JSON object", value.type_name(), "an object { … }");
-  return value;
+  return parse_bounded_json(text, name, ErrorKind::kModel);
 }
 
 nlohmann::json read_json_object(const std::filesystem::path& path, int64_t max_bytes) {

@@ -1,13 +1,12 @@
-// Names out of hostile files, made safe and short for messages.
+// Where an error about a tensor of a hostile file is: core/quote.h for the name alone.
 #pragma once
 
 #include <string>
 #include <string_view>
 
-namespace moelora::io {
+#include "core/quote.h"
 
-/// `name` in backquotes, with control characters and invalid UTF-8 as \xNN and the middle of a long one left out.
-std::string quote_name(std::string_view name);
+namespace moelora::io {
 
 /// "path, tensor `name`": the `where` of an error about one tensor.
 std::string tensor_place(std::string_view path, std::string_view name);

@@ -20,7 +20,6 @@
 namespace moelora::kernels {
 namespace {
 
-constexpr int64_t kScaleBlock = 256;
 constexpr int64_t kTile = 16;  // weight rows that are dequantised at a time for few rows of x
 
 /// What the eight bits of a scale stand for: a sign, zeros that say the power of ten, and a fraction with the bits that
@@ -81,7 +80,7 @@ float quantize_block(int64_t count, std::span<const float> bounds, const Value& 
 /// Quantises weight.scales, which are float32, and keeps what they become.
 void quantize_scales(Nf4Weight& weight) {
   const at::Tensor exact = weight.scales;
-  const int64_t blocks = exact.numel(), groups = (blocks + kScaleBlock - 1) / kScaleBlock;
+  const int64_t blocks = exact.numel(), groups = (blocks + kNf4ScaleBlock - 1) / kNf4ScaleBlock;
   weight.offset = exact.mean().item<float>();
   const at::Tensor centred = exact.sub(weight.offset);
   weight.scale_levels = dynamic_levels();
@@ -92,7 +91,7 @@ void quantize_scales(Nf4Weight& weight) {
   uint8_t* to = weight.scales.mutable_data_ptr<uint8_t>();
   float* nested = weight.nested_scales.mutable_data_ptr<float>();
   for (int64_t group = 0; group < groups; ++group) {
-    const int64_t begin = group * kScaleBlock, count = std::min(kScaleBlock, blocks - begin);
+    const int64_t begin = group * kNf4ScaleBlock, count = std::min(kNf4ScaleBlock, blocks - begin);
     nested[group] = quantize_block(
         count, bounds, [&](int64_t i) { return from[begin + i]; },
         [&](int64_t i, uint8_t code) { to[begin + i] = code; });
@@ -109,7 +108,7 @@ void scales_of(const Nf4Weight& weight, int64_t begin, int64_t end, float* to) {
   const float* levels = weight.scale_levels.const_data_ptr<float>();
   const float* nested = weight.nested_scales.const_data_ptr<float>();
   for (int64_t block = begin; block < end; ++block) {
-    const float product = levels[codes[block]] * nested[block / kScaleBlock];  // rounded before the sum
+    const float product = levels[codes[block]] * nested[block / kNf4ScaleBlock];  // rounded before the sum
     *to++ = product + weight.offset;
   }
 }
@@ -119,7 +118,7 @@ template <class E>
 void dequantize_rows(const Nf4Weight& weight, int64_t begin, int64_t end, E* to) {
   int64_t first = begin * weight.in;
   const int64_t last = end * weight.in;
-  std::array<float, kScaleBlock> scales;
+  std::array<float, kNf4ScaleBlock> scales;
   std::array<E, kNf4Block> block;
   const uint8_t* codes = weight.codes.const_data_ptr<uint8_t>();
   if (const int64_t within = first % kNf4Block; within != 0) {  // a row that begins inside a block
@@ -132,7 +131,7 @@ void dequantize_rows(const Nf4Weight& weight, int64_t begin, int64_t end, E* to)
     to += count;
   }
   while (first < last) {
-    const int64_t count = std::min(kScaleBlock * kNf4Block, last - first);
+    const int64_t count = std::min(kNf4ScaleBlock * kNf4Block, last - first);
     scales_of(weight, first / kNf4Block, (first + count + kNf4Block - 1) / kNf4Block, scales.data());
     passes_for<E>().nf4_dequantize(codes + first / 2, scales.data(), to, count);
     first += count;

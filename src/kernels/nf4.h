@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "kernels/nf4_levels.h"
+
 namespace moelora::kernels {
 
 struct Nf4Weight {
@@ -18,7 +20,7 @@ struct Nf4Weight {
   at::Tensor nested_scales;  // [(blocks + 255) / 256] float32; undefined where `scales` are float32
   float offset = 0;          // added to every scale that was quantised: their mean
 
-  int64_t blocks() const { return (out * in + 63) / 64; }
+  int64_t blocks() const { return (out * in + kNf4Block - 1) / kNf4Block; }
   /// Bytes of all of it.
   int64_t bytes() const;
 };

@@ -1,4 +1,5 @@
-// What NF4 (nf4.h) and its passes share: constants alone, for the passes are compiled once per instruction set.
+// What NF4 (nf4.h), its passes and those who count its bytes share: constants alone, for the passes are compiled once
+// per instruction set.
 #pragma once
 
 #include <cstdint>
@@ -25,5 +26,7 @@ inline constexpr float kNf4Levels[16] = {-1.0f,
 
 /// Numbers that share a scale.
 inline constexpr int64_t kNf4Block = 64;
+/// Scales that share one of their own, where they are quantised too.
+inline constexpr int64_t kNf4ScaleBlock = 256;
 
 }  // namespace moelora::kernels

@@ -1,5 +1,7 @@
 #include "nn/linear_form.h"
 
+#include "kernels/nf4_levels.h"
+
 namespace moelora::nn {
 
 int64_t linear_bytes(LinearForm form, int64_t out, int64_t in, int64_t dtype_bytes) {
@@ -13,8 +15,9 @@ int64_t linear_bytes(LinearForm form, int64_t out, int64_t in, int64_t dtype_byt
     case LinearForm::kInt8:
       return out * in + 8 * out;  // a scale and a sum of each channel
     case LinearForm::kNf4: {
-      const int64_t blocks = (out * in + 63) / 64;
-      return (out * in + 1) / 2 + blocks + 4 * ((blocks + 255) / 256);
+      using kernels::kNf4Block, kernels::kNf4ScaleBlock;
+      const int64_t blocks = (out * in + kNf4Block - 1) / kNf4Block;
+      return (out * in + 1) / 2 + blocks + 4 * ((blocks + kNf4ScaleBlock - 1) / kNf4ScaleBlock);
     }
   }
   return out * in * dtype_bytes;

@@ -1,9 +1,10 @@
 #include "text/assets.h"
 
-#include <map>
 #include <utility>
 
+#include "core/bounded_json.h"
 #include "core/error.h"
+#include "core/file_system.h"
 #include "core/suggest.h"
 #include "text/model_file.h"
 #include "text/sentencepiece_directory.h"
@@ -13,55 +14,34 @@
 namespace moelora::text {
 namespace {
 
-constexpr const char* kDefault = "default";
-constexpr const char* kToolUse = "tool_use";
-
-/// A template's source and what errors call it.
+/// A template's text and what errors call it.
 struct TemplateSource {
-  std::string source;
+  std::string text;
   std::string name;
 };
-using TemplateSources = std::map<std::string, TemplateSource>;
 
-/// {} where there is no such file.
+bool is_there(const std::filesystem::path& path) {
+  return std::filesystem::exists(status_of(path));
+}
+
+/// {} where there is no such file. Of a key that stands there twice the last counts, as in transformers.
 Json read_optional_object(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) return Json::object();
-  const std::string contents = internal::read_model_file(path);
-  Json value;
-  try {
-    value = Json::parse(contents);
-  } catch (const Json::parse_error& error) {
-    throw Error(ErrorKind::kModel, {.where = path.string(), .problem = "not valid JSON", .found = error.what()});
-  }
-  if (!value.is_object()) {
-    throw Error(
-        ErrorKind::kModel,
-        {.where = path.string(), .problem = "not a JSON object", .found = value.type_name(), .expected = "an object"});
-  }
-  return value;
+  if (!is_there(path)) return Json::object();
+  return parse_bounded_json<Json>(internal::read_model_file(path), path.string(), ErrorKind::kModel,
+                                  DuplicateKeys::kLastCounts);
 }
 
-/// chat_template.jinja and additional_chat_templates/*.jinja.
-TemplateSources templates_of_files(const std::filesystem::path& model_dir) {
-  TemplateSources result;
-  const auto add = [&result](const std::string& name, const std::filesystem::path& path) {
-    if (std::filesystem::exists(path)) result[name] = {internal::read_model_file(path), path.string()};
-  };
-  add(kDefault, model_dir / "chat_template.jinja");
-  add(kToolUse, model_dir / "additional_chat_templates" / "tool_use.jinja");
-  return result;
+std::optional<TemplateSource> template_of_file(const std::filesystem::path& path) {
+  if (!is_there(path)) return std::nullopt;
+  return TemplateSource{internal::read_model_file(path), path.string()};
 }
 
-/// tokenizer_config.json's chat_template: one source, or a list of {name, template}.
-TemplateSources templates_of_config(const Json& config, const std::filesystem::path& path) {
-  TemplateSources result;
+/// tokenizer_config.json's chat_template: one source, or a list of {name, template}, of which `default` is read.
+std::optional<TemplateSource> template_of_config(const Json& config, const std::filesystem::path& path) {
   const auto found = config.find("chat_template");
-  if (found == config.end() || found->is_null()) return result;
+  if (found == config.end() || found->is_null()) return std::nullopt;
   const std::string where = path.string();
-  if (found->is_string()) {
-    result[kDefault] = {found->get<std::string>(), where + " (chat_template)"};
-    return result;
-  }
+  if (found->is_string()) return TemplateSource{found->get<std::string>(), where + " (chat_template)"};
   const auto refuse = [&where](std::string problem, const Json& value) {
     throw Error(ErrorKind::kModel, {.where = where,
                                     .problem = std::move(problem),
@@ -69,27 +49,23 @@ TemplateSources templates_of_config(const Json& config, const std::filesystem::p
                                     .expected = "a string, or an array of objects with strings `name` and `template`"});
   };
   if (!found->is_array()) refuse("`chat_template` is not a template", *found);
+  std::optional<TemplateSource> result;
   std::vector<std::string> names;
   for (const Json& entry : *found) {
     const bool is_template = entry.is_object() && entry.contains("name") && entry["name"].is_string() &&
                              entry.contains("template") && entry["template"].is_string();
     if (!is_template) refuse("an entry of `chat_template` is not a named template", entry);
     names.push_back(entry["name"]);
-    result[names.back()] = {entry["template"], where + " (chat_template `" + names.back() + "`)"};
+    if (names.back() != "default") continue;
+    result = TemplateSource{entry["template"].get<std::string>(), where + " (chat_template `default`)"};
   }
-  if (!names.empty() && !result.contains(kDefault)) {
+  if (!names.empty() && !result) {
     throw Error(ErrorKind::kModel, {.where = where,
                                     .problem = "no chat template is named `default`",
                                     .found = list_names(names),
                                     .hint = "put the one to use into chat_template.jinja"});
   }
   return result;
-}
-
-std::optional<ChatTemplate> compile(const TemplateSources& sources, const char* name) {
-  const auto found = sources.find(name);
-  if (found == sources.end()) return std::nullopt;
-  return ChatTemplate(found->second.source, found->second.name);
 }
 
 std::optional<SpecialToken> special_token(const Tokenizer& tokenizer, const Json& named, const char* name) {
@@ -109,7 +85,7 @@ std::optional<SpecialToken> special_token(const Tokenizer& tokenizer, const Json
 
 std::filesystem::path tokenizer_file(const std::filesystem::path& model_dir) {
   const std::filesystem::path json = model_dir / "tokenizer.json", sentencepiece = model_dir / "tokenizer.model";
-  return std::filesystem::exists(sentencepiece) && !std::filesystem::exists(json) ? sentencepiece : json;
+  return is_there(sentencepiece) && !is_there(json) ? sentencepiece : json;
 }
 
 TextAssets load_text_assets(const std::filesystem::path& model_dir) {
@@ -120,8 +96,8 @@ TextAssets load_text_assets(const std::filesystem::path& model_dir) {
   const Json config = read_optional_object(config_path);
   internal::SpecialTokens special =
       internal::combine_special_tokens(config, config_path, read_optional_object(map_path), map_path);
-  TemplateSources templates = templates_of_files(model_dir);
-  if (templates.empty()) templates = templates_of_config(config, config_path);
+  std::optional<TemplateSource> source = template_of_file(model_dir / "chat_template.jinja");
+  if (!source) source = template_of_config(config, config_path);
 
   Json encoding = Json::object();
   if (special.settings.value("split_special_tokens", false)) encoding["split_special_tokens"] = true;
@@ -135,8 +111,8 @@ TextAssets load_text_assets(const std::filesystem::path& model_dir) {
     special.named = std::move(directory.named);
     if (!directory.settings.prefix.empty()) encoding["prefix"] = directory.settings.prefix;
     if (!directory.settings.suffix.empty()) encoding["suffix"] = directory.settings.suffix;
-    if (templates.empty() && !directory.chat_template.empty()) {
-      templates[kDefault] = {directory.chat_template, directory.template_name};
+    if (!source && !directory.chat_template.empty()) {
+      source = TemplateSource{std::move(directory.chat_template), directory.template_name};
     }
   }
   TextAssets assets{.tokenizer = Tokenizer(std::move(backend))};
@@ -144,8 +120,7 @@ TextAssets load_text_assets(const std::filesystem::path& model_dir) {
   assets.eos = special_token(assets.tokenizer, special.named, "eos_token");
   assets.pad = special_token(assets.tokenizer, special.named, "pad_token");
   assets.unk = special_token(assets.tokenizer, special.named, "unk_token");
-  assets.chat_template = compile(templates, kDefault);
-  assets.tool_use_template = compile(templates, kToolUse);
+  if (source) assets.chat_template = ChatTemplate(std::move(source->text), std::move(source->name));
   assets.template_variables = std::move(special.named);
   assets.encoding = std::move(encoding);
   return assets;

@@ -25,8 +25,6 @@ struct TextAssets {
   std::optional<SpecialToken> unk;
   /// The model's template ("default" where it has several); nullopt for a base model without one.
   std::optional<ChatTemplate> chat_template;
-  /// The one named "tool_use", which transformers takes when tools are given; most models have none.
-  std::optional<ChatTemplate> tool_use_template;
   /// bos_token, eos_token ... as transformers hands them to the template: what RenderOptions::variables starts from.
   Json template_variables = Json::object();
   /// What the configuration decides of how a text is encoded, where it isn't the ordinary: split_special_tokens, tokens
@@ -43,7 +41,8 @@ struct TextAssets {
 /// Baichuan, InternLM2, and ChatGLM2 and 3 read it, the latter two with the chat prompt that theirs build in code.
 ///
 /// Reads one of these two (required), tokenizer_config.json, special_tokens_map.json and chat_template.jinja, which
-/// wins over tokenizer_config.json's chat_template. Throws Error(kModel) naming the file and what is wrong with it.
+/// wins over tokenizer_config.json's chat_template. Throws Error(kModel) naming the file and what is wrong with it,
+/// Error(kIo) where a file can't be looked at.
 TextAssets load_text_assets(const std::filesystem::path& model_dir);
 
 /// The file that says how text is encoded: tokenizer.json, or tokenizer.model where there is no tokenizer.json.

@@ -58,9 +58,6 @@ Json context_of(const Json& messages, const RenderOptions& options) {
     throw Error(ErrorKind::kConfig,
                 {.where = "template variables", .problem = "not an object", .found = options.variables.type_name()});
   }
-  if (!options.tools.is_null() && !options.tools.is_array()) {
-    throw Error(ErrorKind::kData, {.where = "tools", .problem = "not an array", .found = options.tools.type_name()});
-  }
   Json context = options.variables;
   context.emplace("documents", nullptr);
   for (const char* name : {"messages", "tools", "add_generation_prompt"}) {
@@ -70,7 +67,7 @@ Json context_of(const Json& messages, const RenderOptions& options) {
     }
   }
   context["messages"] = prepared_messages(messages);
-  context["tools"] = options.tools;
+  context["tools"] = nullptr;  // transformers' default
   context["add_generation_prompt"] = options.add_generation_prompt;
   return context;
 }

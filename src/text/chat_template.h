@@ -8,16 +8,14 @@
 
 namespace moelora::text {
 
-/// Key order is kept: `tojson` writes a tool's keys in the order they came in, as Python does.
+/// Key order is kept: `tojson` writes an object's keys in the order they came in, as Python does.
 using Json = nlohmann::ordered_json;
 
 struct RenderOptions {
   /// Ends with the opening of an assistant turn: what generation continues.
   bool add_generation_prompt = false;
-  /// Array of tool descriptions (JSON schema), or null for none.
-  Json tools = nullptr;
   /// Every other variable of the template: bos_token, eos_token, enable_thinking, date_string ... Error(kConfig) where
-  /// it names one of the above.
+  /// it names `messages`, `tools` or `add_generation_prompt`.
   Json variables = Json::object();
 };
 

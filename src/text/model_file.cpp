@@ -6,17 +6,19 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/file_system.h"
 
 namespace moelora::text::internal {
 
 std::string read_model_file(const std::filesystem::path& path) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
+  const std::filesystem::file_status status = status_of(path);
+  if (!std::filesystem::exists(status)) {
     throw Error(ErrorKind::kModel, {.where = path.string(), .problem = "no such file"});
   }
-  if (!std::filesystem::is_regular_file(path, error)) {
+  if (!std::filesystem::is_regular_file(status)) {
     throw Error(ErrorKind::kModel, {.where = path.string(), .problem = "not a file"});
   }
+  std::error_code error;
   std::ifstream in(path, std::ios::binary);
   const auto size = in ? std::filesystem::file_size(path, error) : 0;
   std::string contents(error ? 0 : size, '\0');

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/file_system.h"
 #include "text/model_file.h"
 
 namespace moelora::text::internal {
@@ -48,7 +49,7 @@ bool has_role_tokens(const std::filesystem::path& dir, const Json& config) {
   constexpr std::string_view kRole = "<|assistant|>";
   if (config.dump(-1, ' ', false, Json::error_handler_t::replace).find(kRole) != std::string::npos) return true;
   const std::filesystem::path code = dir / "tokenization_chatglm.py";
-  return std::filesystem::exists(code) && read_model_file(code).find(kRole) != std::string::npos;
+  return std::filesystem::exists(status_of(code)) && read_model_file(code).find(kRole) != std::string::npos;
 }
 
 /// The ids that added_tokens_decoder gives, by token. combine_special_tokens has checked its form.

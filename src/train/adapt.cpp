@@ -10,6 +10,7 @@
 #include "config/enum_names.h"
 #include "config/load.h"
 #include "config/method.h"
+#include "config/task_name.h"
 #include "core/durable.h"
 #include "core/error.h"
 #include "core/interrupt.h"
@@ -75,9 +76,8 @@ class Adaptation {
   }
 
  private:
-  /// What the command line alone has wrong comes before the base is read.
   OpenRun open(const std::filesystem::path& run) const {
-    check_overrides();
+    check_command_line();
     // The artefact names the base, and is read from elsewhere.
     const bool is_path = std::filesystem::is_directory(options_.base);
     return open_run(run, {.base = is_path ? std::filesystem::absolute(options_.base).string() : options_.base});
@@ -85,12 +85,28 @@ class Adaptation {
 
   const config::AdapterConfig& adapter() const { return run_.saved.config.adapter; }
 
-  void check(const std::filesystem::path& run) const {
+  /// What it alone has wrong comes before the base is read.
+  void check_command_line() const {
+    check_overrides();
+    if (!config::is_task_name(options_.task)) {
+      throw Error(ErrorKind::kUsage, {.where = "--task",
+                                      .problem = "can't be a task's name",
+                                      .found = options_.task,
+                                      .expected = config::kTaskNameRule});
+    }
+    if (options_.data.empty() && (options_.weights.empty() || options_.weights == "nearest")) {
+      throw Error(ErrorKind::kUsage, {.where = "--data",
+                                      .problem = "the task's labelled rows are missing",
+                                      .hint = "or declare its weights: --weights uniform, a known task, or numbers"});
+    }
     if (std::filesystem::exists(options_.to)) {
       throw Error(
           ErrorKind::kIo,
           {.where = options_.to.string(), .problem = "exists already", .hint = "give another directory with --to"});
     }
+  }
+
+  void check(const std::filesystem::path& run) const {
     if (!config::has_task_gate(adapter().method)) {
       throw Error(ErrorKind::kModel, {.where = run.string(),
                                       .problem = "only a gate that sees the task has weights to find for another",
@@ -106,14 +122,6 @@ class Adaptation {
       if (settings.group != options_.task) continue;
       throw Error(ErrorKind::kUsage,
                   {.where = "--task", .problem = "the run has a group of tasks of this name", .found = options_.task});
-    }
-    if (!data::is_task_name(options_.task)) {
-      throw Error(ErrorKind::kUsage, {.where = "--task", .problem = "can't be a task's name", .found = options_.task});
-    }
-    if (options_.data.empty() && (options_.weights.empty() || options_.weights == "nearest")) {
-      throw Error(ErrorKind::kUsage, {.where = "--data",
-                                      .problem = "the task's labelled rows are missing",
-                                      .hint = "or declare its weights: --weights uniform, a known task, or numbers"});
     }
   }
 
@@ -286,13 +294,14 @@ class Adaptation {
     for (auto& [name, value] : saved.tensors) {
       if (name == "task_embedding") value = task_->embeddings();
     }
-    save_adapter(options_.to / "adapter", saved);
-    write_file_atomically(options_.to / "config.yaml", config::to_yaml(saved.config));
     nlohmann::ordered_json record = {{"task", options_.task}, {"start", result_.start}, {"weights", result_.weights}};
     if (options_.weights.empty()) record["search"] = options_.gradient ? "gradient" : "evolution";
     if (result_.loss) record["loss"] = *result_.loss;
     if (!result_.losses.empty()) record["losses"] = result_.losses;
+    std::filesystem::create_directories(options_.to);
+    write_file_atomically(options_.to / "config.yaml", config::to_yaml(saved.config));
     write_file_atomically(options_.to / "adapt.json", record.dump(2) + "\n");
+    save_adapter(options_.to / "adapter", saved);  // last: it is what makes a run finished
   }
 
   const AdaptOptions& options_;

@@ -8,6 +8,7 @@
 
 #include "config/enum_names.h"
 #include "config/method.h"
+#include "config/task_name.h"
 #include "core/error.h"
 #include "core/suggest.h"
 #include "data/training_stream.h"
@@ -48,10 +49,11 @@ void check_best(const RunSetup& setup, std::vector<Error>& errors) {
 /// A group's name is a directory of a method that is made of several runs.
 void check_groups(const RunSetup& setup, std::vector<Error>& errors) {
   for (const data::Task& task : setup.dataset.tasks) {
-    if (!task.settings.group || data::is_task_name(*task.settings.group)) continue;
+    if (!task.settings.group || config::is_task_name(*task.settings.group)) continue;
     errors.push_back(Error(ErrorKind::kConfig, {.where = "tasks." + task.name + ".group",
                                                 .problem = "can't be a name, as of a task",
-                                                .found = *task.settings.group}));
+                                                .found = *task.settings.group,
+                                                .expected = config::kTaskNameRule}));
   }
   try {
     setup.groups();

@@ -39,10 +39,9 @@ at::Tensor probe_logits(const nn::Decoder& decoder, const Probe& probe, const nn
 }
 
 at::Tensor adapted_logits(const OpenRun& run, nn::Decoder& decoder, const Probe& probe, int64_t task) {
-  adapters::AdapterSet set(decoder, run.saved.config.adapter, run.saved.task_list(), run.saved.config.train.seed);
-  set.load(run.saved.tensors);
+  const std::unique_ptr<adapters::AdapterSet> set = attach_saved(decoder, run.saved);
   const std::vector<int64_t> tasks(probe.bounds.size() - 1, task);
-  const auto rows = set.rows({.cu_seqlens = probe.bounds, .tasks = tasks, .sample_keys = {}, .positions = {}});
+  const auto rows = set->rows({.cu_seqlens = probe.bounds, .tasks = tasks, .sample_keys = {}, .positions = {}});
   return probe_logits(decoder, probe, rows.get());
 }
 

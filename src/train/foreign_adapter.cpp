@@ -91,9 +91,6 @@ void start_from_peft(const RunSetup& setup, const std::filesystem::path& dir) {
                                      .found = std::move(found),
                                      .expected = std::move(expected)});
   };
-  if (config::is_made_of_runs(own.method)) {
-    fail("the method is made of several runs, which have no one start", dir.string(), "a method trained as one run");
-  }
   const io::PeftAdapter lora = io::read_peft_adapter(dir);
   const int64_t experts = config::mixes_experts(own.method) ? own.experts : 1;
   const int64_t expert_rank = own.rank / experts;

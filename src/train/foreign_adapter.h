@@ -29,8 +29,7 @@ bool is_peft_adapter(const std::filesystem::path& dir);
 
 /// Starts the setup's adapter from a plain LoRA, without its gate. A LoRA of the run's rank is spread over all experts,
 /// one of rank / experts is the first expert and the others stay as they start. At equal weights of the experts the
-/// update is the LoRA's. Throws Error (kConfig) for another rank and for methods made of several runs, Error (kModel)
-/// for what can't be read or doesn't fit.
+/// update is the LoRA's. Throws Error (kConfig) for another rank, Error (kModel) for what can't be read or doesn't fit.
 void start_from_peft(const RunSetup& setup, const std::filesystem::path& dir);
 
 /// Changes with the LoRA's content.

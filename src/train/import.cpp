@@ -97,8 +97,9 @@ void import_moelora(config::RunConfig config, const ImportOptions& options) {
                  linear.a.copy_(pair.a);
                  linear.b.copy_(pair.b);
                });
-  write_artefact(setup, 0);
+  std::filesystem::create_directories(output);
   write_file_atomically(output / "config.yaml", config::to_yaml(resolved(setup.config)));
+  write_artefact(setup, 0);  // last: it is what makes a run finished
 }
 
 }  // namespace moelora::train

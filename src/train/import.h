@@ -13,7 +13,7 @@
 namespace moelora::train {
 
 struct ImportOptions {
-  std::filesystem::path checkpoint;      // adapter_config.json and adapter_model.bin
+  std::filesystem::path checkpoint;      // adapter_config.json and adapter_model.bin or .safetensors
   std::map<std::string, int64_t> tasks;  // each task's row in the checkpoint's embedding: the id its data had
 };
 

@@ -1,5 +1,7 @@
 #include "train/machine.h"
 
+#include <ATen/Parallel.h>
+
 #include "config/enum_names.h"
 #include "core/log.h"
 #include "core/threads.h"
@@ -16,9 +18,17 @@ nlohmann::json Machine::to_json() const {
           {"instructions", instructions}};
 }
 
+int64_t threads_of(const config::TrainConfig& config) {
+  return config.threads > 0 ? config.threads : usable_cores();
+}
+
+void use_threads(const config::TrainConfig& config) {
+  at::set_num_threads(static_cast<int>(threads_of(config)));
+}
+
 Machine this_machine(const config::RunConfig& config) {
   return {.dtype = compute_dtype(config.train.dtype) == at::kFloat ? "float32" : "bfloat16",
-          .threads = config.train.threads > 0 ? config.train.threads : usable_cores(),
+          .threads = threads_of(config.train),
           .recompute = config::name_of(config.train.recompute),
           .weight_layout = config::name_of(config.train.weight_layout),
           .instructions = std::string(kernels::cpu_level_name(kernels::cpu_level()))};
@@ -28,7 +38,7 @@ config::RunConfig resolved(const config::RunConfig& config) {
   config::RunConfig written = config;
   written.train.dtype =
       compute_dtype(config.train.dtype) == at::kFloat ? config::DType::kFloat32 : config::DType::kBFloat16;
-  written.train.threads = this_machine(config).threads;
+  written.train.threads = threads_of(config.train);
   return written;
 }
 

@@ -21,6 +21,11 @@ struct Machine {
   nlohmann::json to_json() const;
 };
 
+/// The threads of a run: train.threads, or all cores that there are.
+int64_t threads_of(const config::TrainConfig& config);
+/// Makes them this process's.
+void use_threads(const config::TrainConfig& config);
+
 /// What this process uses for `config`.
 Machine this_machine(const config::RunConfig& config);
 

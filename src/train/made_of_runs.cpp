@@ -11,12 +11,13 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "data/packing.h"
+#include "data/sources.h"
 #include "data/training_stream.h"
 #include "io/json_file.h"
-#include "train/config_identity.h"
 #include "train/dev_evaluation.h"
 #include "train/evolution.h"
 #include "train/finish.h"
+#include "train/identity.h"
 #include "train/machine.h"
 #include "train/saved_adapter.h"
 
@@ -82,7 +83,14 @@ class RunsOfTasks {
       throw Error(ErrorKind::kUsage, {.where = dir_.string(), .problem = "no run to resume stands there"});
     }
     const std::filesystem::path record = dir_ / "identity.json";
-    if (started && std::filesystem::exists(record)) {
+    if (started) {
+      if (!std::filesystem::exists(record)) {
+        throw Error(ErrorKind::kModel, {.where = dir_.string(),
+                                        .problem = "a run of another method stands there",
+                                        .found = "no identity.json",
+                                        .expected = "a run made of several",
+                                        .hint = "give another `output`"});
+      }
       setup_.identity.require_same(io::read_json_object(record), record.string());
     }
     remove_partial_directories(dir_);
@@ -209,11 +217,8 @@ config::RunConfig task_run_config(const config::RunConfig& config, const std::st
   config::RunConfig run = config;
   run.adapter.method = config::Method::kLora;
   run.adapter.search_steps = config::AdapterConfig{}.search_steps;  // the run is the same, whatever is made of it
-  const auto is_left_out = [&](const std::string& name) {
-    return !config.data.tasks.empty() && std::ranges::find(config.data.tasks, name) == config.data.tasks.end();
-  };
   std::erase_if(run.tasks, [&](const auto& entry) {
-    return entry.second.group.value_or(entry.first) != task || is_left_out(entry.first);
+    return entry.second.group.value_or(entry.first) != task || data::is_left_out(config.data, entry.first);
   });
   run.data.tasks.clear();
   for (const auto& [member, settings] : run.tasks) run.data.tasks.push_back(member);

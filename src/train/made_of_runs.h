@@ -1,13 +1,12 @@
-// The methods that are procedures over runs: first one plain LoRA a task, each trained alone, with its own clipping and
-// its own optimizer (in one run, Adam's momentum would move a task's adapter in steps without rows of it); then what is
-// made of them:
+// The methods that are procedures over runs: first one plain LoRA per task, each trained alone, with its own clipping
+// and its own optimizer (in one run, Adam's momentum would move a task's adapter in steps without rows of it); then
+// what is made of them:
 //
 //   lora_per_task     each task keeps its own
-//   lorahub           for each task (Σ_i w_i B_i)(Σ_i w_i A_i), w found without gradients on its dev rows: loss + 0.05
-//   mean |w|,
-//                     |w_i| <= 1.5, from 0 (Huang et al., arXiv 2307.13269)
-//   task_arithmetic   λ Σ_i B_i A_i for all tasks, λ of 0.1, 0.2 … 1 by the mean dev loss (Ilharco et al., arXiv
-//   2212.04089)
+//   lorahub           for each task (Σ_i w_i B_i)(Σ_i w_i A_i), w found without gradients on its dev rows by the loss
+//                     + 0.05 mean |w|, |w_i| <= 1.5, from 0 (Huang et al., arXiv 2307.13269)
+//   task_arithmetic   λ Σ_i B_i A_i for all tasks, λ of 0.1, 0.2 … 1 by the mean dev loss
+//                     (Ilharco et al., arXiv 2212.04089)
 //
 // Each task's run has that task's share of the optimizer steps that one run on all tasks would take, so all methods
 // read as many rows.
@@ -16,8 +15,7 @@
 //
 //   config.output/tasks/<task>/   the runs, ordinary ones of method `lora`
 //   config.output/weights.json    what the searches found, as far as they have come
-//   config.output/adapter/        the result: all adapters side by side, with a table of weights
-//   (adapters/given_weights.h)
+//   config.output/adapter/        the result: all side by side, with a table of weights (adapters/given_weights.h)
 #pragma once
 
 #include "train/setup.h"

@@ -46,9 +46,7 @@ ScoreDifference merged_score(const OpenRun& run, const std::string& task, const 
     adapters::Model model{
         .decoder = load_base(run.base, run.saved.config, linear_form(run.saved.config.quantization)).decoder,
         .adapters = nullptr};
-    model.adapters = std::make_unique<adapters::AdapterSet>(*model.decoder, run.saved.config.adapter,
-                                                            run.saved.task_list(), run.saved.config.train.seed);
-    model.adapters->load(run.saved.tensors);
+    model.adapters = attach_saved(*model.decoder, run.saved);
     difference = scored(model, run, task, dataset, rows);
   }
   config::RunConfig plain = run.saved.config;

@@ -1,6 +1,5 @@
 #include "train/model_card.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "config/enum_names.h"

@@ -1,6 +1,5 @@
 #include "train/new_rows.h"
 
-#include <algorithm>
 #include <map>
 #include <set>
 
@@ -11,23 +10,18 @@
 namespace moelora::train {
 namespace {
 
-std::filesystem::path real_path(const std::filesystem::path& path) {
-  std::error_code ignored;
-  return std::filesystem::weakly_canonical(path, ignored);
-}
-
 /// Whether sources that leave the task out give its files. Throws where they give them to another task: the files would
 /// be read twice.
 bool are_given(const config::DataConfig& data, const std::vector<data::SourceFile>& files, const std::string& task) {
   std::set<std::filesystem::path> own;
-  for (const data::SourceFile& file : files) own.insert(real_path(file.path));
+  for (const data::SourceFile& file : files) own.insert(data::real_path(file.path));
   bool given = false;
   for (const data::SourceEntry& entry : data::list_sources(data, {}).files) {
-    if (!own.contains(real_path(entry.path))) continue;
+    if (!own.contains(data::real_path(entry.path))) continue;
     const std::string theirs = entry.task.value_or(entry.fallback_task.value_or(""));
     if (theirs == task) {
       given = true;
-    } else if (data.tasks.empty() || std::ranges::find(data.tasks, theirs) != data.tasks.end()) {
+    } else if (!data::is_left_out(data, theirs)) {
       throw Error(ErrorKind::kUsage, {.where = "--data",
                                       .problem = "the run has this file already",
                                       .found = entry.path.string() + (theirs.empty() ? "" : " of task " + theirs),

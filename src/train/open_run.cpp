@@ -1,7 +1,5 @@
 #include "train/open_run.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 
 #include "config/enum_names.h"
@@ -9,13 +7,10 @@
 #include "config/method.h"
 #include "core/durable.h"
 #include "core/error.h"
-#include "core/hash.h"
 #include "core/log.h"
 #include "core/suggest.h"
-#include "core/threads.h"
 #include "io/hf_model.h"
 #include "nn/absent_weights.h"
-#include "text/assets.h"
 #include "train/machine.h"
 #include "train/plan.h"
 
@@ -128,7 +123,6 @@ OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options
     config.quantization = *options.quantization;
   }
   open.base = read_base_files(config.model);
-  open.base.tokenizer_hash = hash_file_hex(text::tokenizer_file(open.base.dir));
   open.renderer = make_renderer(open.base, config.chat_template);
   const bool full = config::trains_base(config.adapter.method);
   if (!open.saved.shape_hash.empty() && !options.other_base) {
@@ -138,7 +132,7 @@ OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options
   warn_of_another_machine({{"dtype", open.saved.machine.value("dtype", this_machine(config).dtype)}},
                           this_machine(config), "scores and answers may differ from those of the run");
   if (!full) {
-    require_same("tokenizer", open.base.tokenizer_hash, open.saved.tokenizer_hash, open.base.dir);
+    require_same("tokenizer", tokenizer_hash(open.base), open.saved.tokenizer_hash, open.base.dir);
     require_same("chat template", open.renderer->template_hash(), open.saved.template_hash, open.base.dir);
   }
   // After the template, which decides where answers stop.
@@ -146,7 +140,7 @@ OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options
     require_same("set of special tokens", open.renderer->special_tokens_hash(), open.saved.special_tokens_hash,
                  open.base.dir);
   }
-  at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
+  use_threads(config.train);
   LoadedBase base = options.without_weights ? describe_base(open.base)
                                             : load_base(open.base, config, reading_form(config, open.base.shape));
   open.base_hash = base.hash;
@@ -154,11 +148,7 @@ OpenRun open_run(const std::filesystem::path& run, const OpenRunOptions& options
     require_same("base model (by the hash of its weights)", base.hash, open.saved.base_hash, open.base.dir,
                  kOtherBaseHint);
   open.model.decoder = std::move(base.decoder);
-  if (!full && !options.without_adapter) {
-    open.model.adapters = std::make_unique<adapters::AdapterSet>(*open.model.decoder, config.adapter,
-                                                                 open.saved.task_list(), config.train.seed);
-    open.model.adapters->load(open.saved.tensors);
-  }
+  if (!full && !options.without_adapter) open.model.adapters = attach_saved(*open.model.decoder, open.saved);
   return open;
 }
 

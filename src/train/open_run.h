@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "adapters/model.h"
 #include "train/saved_adapter.h"

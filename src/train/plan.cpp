@@ -1,6 +1,5 @@
 #include "train/plan.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/ones.h>
 
 #include <algorithm>
@@ -10,11 +9,12 @@
 
 #include "config/method.h"
 #include "core/memory.h"
-#include "core/threads.h"
+#include "data/training_stream.h"
 #include "nn/int8_linear.h"
 #include "nn/layer_linears.h"
 #include "nn/nf4_linear.h"
 #include "nn/packed_linear.h"
+#include "train/machine.h"
 #include "train/parameter_count.h"
 #include "train/trainer.h"
 
@@ -93,6 +93,24 @@ void estimate_speed(const config::RunConfig& config, const nn::ModelConfig& shap
   plan.tokens_per_s = 1e9 / (linears / plan.gflops + head / plain + others);
 }
 
+struct EpochTokens {
+  double all = 0, supervised = 0;
+};
+
+/// As an epoch draws its rows: of each task as many as its share says, of the mean length.
+EpochTokens tokens_of_epoch(const data::EncodedRows& rows, const data::Sampler& sampler) {
+  const std::vector<double> draws = sampler.expected_draws();
+  EpochTokens epoch;
+  for (size_t t = 0; t < draws.size(); ++t) {
+    const data::TaskTokens& task = rows.stats()[t];
+    if (task.samples == 0) continue;
+    const double times = draws[t] / static_cast<double>(task.samples);
+    epoch.all += times * static_cast<double>(task.prompt_tokens + task.answer_tokens);
+    epoch.supervised += times * static_cast<double>(task.answer_tokens);
+  }
+  return epoch;
+}
+
 }  // namespace
 
 Plan plan_shape(const config::RunConfig& config, const nn::ModelConfig& shape, const PlanShapeOptions& options) {
@@ -168,18 +186,12 @@ config::WeightLayout choose_weight_layout(const config::RunConfig& config, const
 Plan plan_run(const RunSetup& setup) {
   const config::RunConfig& config = setup.config;
   Plan plan = plan_model(config, setup.base.shape, setup.groups().count());
-  const data::EncodedRows& rows = *setup.train_rows;
-  const int64_t steps_per_epoch = (rows.size() + config.train.batch_size - 1) / config.train.batch_size;
-  int64_t tokens = 0, supervised = 0;
-  for (int64_t i = 0; i < rows.size(); ++i) {
-    tokens += static_cast<int64_t>(rows.ids(i).size());
-    supervised += rows.supervised(i);
-  }
-  plan.steps = total_steps(config.train, steps_per_epoch);
-  plan.tokens_per_step = static_cast<double>(tokens) / static_cast<double>(steps_per_epoch);
-  at::set_num_threads(static_cast<int>(config.train.threads > 0 ? config.train.threads : usable_cores()));
-  estimate_speed(config, setup.base.shape,
-                 static_cast<double>(supervised) / static_cast<double>(std::max<int64_t>(1, tokens)), plan);
+  const data::Sampler sampler(*setup.train_rows, data::sampler_options(config.train, setup.dataset));
+  const EpochTokens epoch = tokens_of_epoch(*setup.train_rows, sampler);
+  plan.steps = total_steps(config.train, sampler.steps_per_epoch());
+  plan.tokens_per_step = epoch.all / static_cast<double>(sampler.steps_per_epoch());
+  use_threads(config.train);
+  estimate_speed(config, setup.base.shape, epoch.supervised / std::max(1.0, epoch.all), plan);
   plan.seconds = plan.tokens_per_step * static_cast<double>(plan.steps) / plan.tokens_per_s;
   return plan;
 }

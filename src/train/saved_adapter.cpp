@@ -102,6 +102,13 @@ SavedAdapter load_adapter(const std::filesystem::path& dir) {
   }
 }
 
+std::unique_ptr<adapters::AdapterSet> attach_saved(nn::Decoder& decoder, const SavedAdapter& saved) {
+  auto set =
+      std::make_unique<adapters::AdapterSet>(decoder, saved.config.adapter, saved.task_list(), saved.config.train.seed);
+  set->load(saved.tensors);
+  return set;
+}
+
 std::vector<adapters::GateTable> gates_of(const SavedAdapter& saved) {
   const config::AdapterConfig& adapter = saved.config.adapter;
   if (!config::is_linear_in_the_task(adapter.method)) adapters::throw_not_linear_in_the_task();
@@ -110,7 +117,15 @@ std::vector<adapters::GateTable> gates_of(const SavedAdapter& saved) {
   adapters::Mixers mixers(adapter, saved.task_list(), /*seed=*/0);
   const auto fill = [&](const std::vector<adapters::NamedTensor>& parameters) {
     const at::NoGradGuard no_grad;
-    for (const auto& [name, master] : parameters) at::Tensor(master).copy_(tensors.at(name));
+    for (const auto& [name, master] : parameters) {
+      const auto tensor = tensors.find(name);
+      if (tensor == tensors.end() || tensor->second.sizes() != master.sizes()) {
+        throw Error(ErrorKind::kModel,
+                    {.where = "adapter tensor `" + name + "`",
+                     .problem = tensor == tensors.end() ? "missing" : "of another shape than the configuration says"});
+      }
+      at::Tensor(master).copy_(tensor->second);
+    }
   };
   std::vector<adapters::GateTable> gates;
   for (const auto& [name, value] : tensors) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -47,7 +48,12 @@ void save_adapter(const std::filesystem::path& dir, const SavedAdapter& saved);
 /// Throws Error (kModel) naming file and field.
 SavedAdapter load_adapter(const std::filesystem::path& dir);
 
-/// The gates' weights, from the adapter alone: no base is needed. Throws Error (kModel) for a token gate.
+/// The adapter over `decoder`, which must be of its base's shape. Throws Error (kModel) where the tensors aren't those
+/// that its configuration says.
+std::unique_ptr<adapters::AdapterSet> attach_saved(nn::Decoder& decoder, const SavedAdapter& saved);
+
+/// The gates' weights, from the adapter alone: no base is needed. Throws Error (kModel) for a token gate, and where a
+/// gate's tensors aren't those that the configuration says.
 std::vector<adapters::GateTable> gates_of(const SavedAdapter& saved);
 
 }  // namespace moelora::train

@@ -1,8 +1,5 @@
 #include "train/setup.h"
 
-#include <ATen/Parallel.h>
-
-#include "config/load.h"
 #include "config/method.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -15,7 +12,6 @@
 #include "nn/random_weights.h"
 #include "text/assets.h"
 #include "train/check_setup.h"
-#include "train/config_identity.h"
 #include "train/machine.h"
 #include "train/plan.h"
 #include "train/snapshots.h"
@@ -86,6 +82,10 @@ BaseFiles read_base_files(const std::string& model) {
   return base;
 }
 
+std::string tokenizer_hash(const BaseFiles& base) {
+  return hash_file_hex(text::tokenizer_file(base.dir));
+}
+
 std::shared_ptr<data::PromptRenderer> make_renderer(const BaseFiles& base, const config::TemplateConfig& config) {
   return std::make_shared<data::PromptRenderer>(text::load_text_assets(base.dir), config, generation_eos(base));
 }
@@ -121,37 +121,19 @@ nn::LinearForm training_form(const config::RunConfig& config) {
   return packed ? nn::LinearForm::kPacked : form;
 }
 
+std::string base_hash(const BaseFiles& base, const config::RunConfig& config) {
+  if (config.random_init) return "random:" + std::to_string(config.train.seed);
+  return io::HfModel::open(base.dir)->model_hash();
+}
+
 LoadedBase load_base(const BaseFiles& base, const config::RunConfig& config, nn::LinearForm form) {
   const at::ScalarType dtype = compute_dtype(config.train.dtype);
   if (config.random_init) {
     nn::RandomWeights weights(config.train.seed, base.shape.initializer_range, base.shape.unit_offset_norms ? 0 : 1);
-    return {std::make_unique<nn::Decoder>(base.shape, weights, dtype), "random:" + std::to_string(config.train.seed)};
+    return {std::make_unique<nn::Decoder>(base.shape, weights, dtype), base_hash(base, config)};
   }
   const auto files = io::HfModel::open(base.dir);
   return {std::make_unique<nn::Decoder>(base.shape, *files, dtype, form), files->model_hash()};
-}
-
-nlohmann::json Identity::to_json() const {
-  return {{"base", base},
-          {"shape", shape},
-          {"tokenizer", tokenizer},
-          {"special tokens", special_tokens},
-          {"template", chat_template},
-          {"data", data},
-          {"config", config}};
-}
-
-void Identity::require_same(const nlohmann::json& stored, const std::string& where) const {
-  const nlohmann::json own = to_json();
-  for (const auto& [key, value] : own.items()) {
-    if (stored.value(key, "") == value) continue;
-    throw Error(ErrorKind::kConfig,
-                {.where = where,
-                 .problem = "the run can't be resumed: its " + key + " has changed since the checkpoint",
-                 .found = value.get<std::string>(),
-                 .expected = stored.value(key, "nothing"),
-                 .hint = "resume with what it was started with, or start a new run"});
-  }
 }
 
 RunSetup prepare_data(config::RunConfig config) {
@@ -160,7 +142,6 @@ RunSetup prepare_data(config::RunConfig config) {
   setup.base = read_base_files(setup.config.model);
   check_method(setup);
   setup.renderer = make_renderer(setup.base, setup.config.chat_template);
-  setup.base.tokenizer_hash = hash_file_hex(text::tokenizer_file(setup.base.dir));
   setup.dataset = data::load_dataset(setup.config.data, setup.config.tasks);
   check_template(setup);
   for (std::string& warning : data::check_overlap(setup.dataset)) setup.dataset.warnings.push_back(std::move(warning));
@@ -178,7 +159,7 @@ RunSetup prepare_data(config::RunConfig config) {
 
   setup.identity = {.base = "",
                     .shape = setup.base.shape_hash,
-                    .tokenizer = setup.base.tokenizer_hash,
+                    .tokenizer = tokenizer_hash(setup.base),
                     .special_tokens = setup.renderer->special_tokens_hash(),
                     .chat_template = setup.renderer->template_hash(),
                     .data = setup.dataset.hash,
@@ -186,24 +167,8 @@ RunSetup prepare_data(config::RunConfig config) {
   return setup;
 }
 
-std::string config_identity(const config::RunConfig& config) {
-  config::RunConfig identifying = resolved(config);
-  identifying.preset = {};  // its values are written out
-  identifying.model.clear();
-  identifying.output.clear();
-  for (config::DataSource& source : identifying.data.sources) source.path.clear();
-  identifying.train.threads = {};
-  identifying.train.recompute = {};  // their last bits are compared apart (train/machine.h)
-  identifying.train.weight_layout = {};
-  identifying.checkpoint = {};
-  identifying.train.log_every = {};
-  if (!config.adapter.start.empty()) identifying.adapter.start = start_hash(config.adapter.start);
-  return hash_hex(config::to_yaml(identifying));
-}
-
 void load_model(RunSetup& setup) {
-  const int64_t threads = setup.config.train.threads;
-  at::set_num_threads(static_cast<int>(threads > 0 ? threads : usable_cores()));
+  use_threads(setup.config.train);
   attach(setup, load_base(setup.base, setup.config, training_form(setup.config)));
 }
 

@@ -8,7 +8,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
 
 #include "adapters/model.h"
 #include "config/run_config.h"
@@ -18,6 +17,7 @@
 #include "data/prompt.h"
 #include "nn/linear_form.h"
 #include "nn/model_config.h"
+#include "train/identity.h"
 
 namespace moelora::train {
 
@@ -27,12 +27,14 @@ struct BaseFiles {
   nlohmann::json config;             // config.json
   nlohmann::json generation_config;  // generation_config.json, or an empty object
   nn::ModelConfig shape;
-  std::string tokenizer_hash;  // XXH3-128 of tokenizer.json, or of tokenizer.model where there is none
-  std::string shape_hash;      // nn::shape_hash
+  std::string shape_hash;  // nn::shape_hash
 };
 
 /// Resolves and reads them. Throws Error (kModel).
 BaseFiles read_base_files(const std::string& model);
+
+/// XXH3-128 of tokenizer.json, or of tokenizer.model where there is none.
+std::string tokenizer_hash(const BaseFiles& base);
 
 /// The renderer of prompts for a base: its tokenizer, template and stop tokens.
 std::shared_ptr<data::PromptRenderer> make_renderer(const BaseFiles& base, const config::TemplateConfig& config);
@@ -46,21 +48,15 @@ nn::LinearForm linear_form(config::Quantization quantization);
 /// And in a training run, whose train.weight_layout is resolved (`auto` is plain).
 nn::LinearForm training_form(const config::RunConfig& config);
 
+/// The identity of a base's weights: XXH3-128 of them, all of which are read, or with `random_init` "random:<seed>".
+std::string base_hash(const BaseFiles& base, const config::RunConfig& config);
+
 /// The base's weights from its files or, with `random_init`, from the seed; and the identity of what was loaded.
 struct LoadedBase {
   std::unique_ptr<nn::Decoder> decoder;
-  std::string hash;  // XXH3-128 of the weights, or "random:<seed>"
+  std::string hash;  // base_hash
 };
 LoadedBase load_base(const BaseFiles& base, const config::RunConfig& config, nn::LinearForm form);
-
-/// What a checkpoint must agree with to be resumed.
-struct Identity {
-  std::string base, shape, tokenizer, special_tokens, chat_template, data, config;
-
-  nlohmann::json to_json() const;
-  /// Throws Error (kConfig) naming what differs between `stored` (a checkpoint's) and this run.
-  void require_same(const nlohmann::json& stored, const std::string& where) const;
-};
 
 struct RunSetup {
   config::RunConfig config;

@@ -321,7 +321,7 @@ class Run {
   TrainResult finish() {
     TrainResult result{.steps = state_.step,
                        .best_step = state_.step,
-                       .stopped_early = stopped_early_,
+                       .stopped_early = stopped_early_ && state_.step < total_,
                        .tokens = state_.tokens,
                        .seconds = state_.seconds,
                        .run_seconds = run_seconds(),

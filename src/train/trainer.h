@@ -50,7 +50,10 @@ struct TrainResult {
 /// runs, all of them (train/made_of_runs.h). Throws
 ///   Error (kIo)           the directory is taken: by a run that stands there, or by a process that writes it;
 ///                         or the disk fails
-///   Error (kModel)        nothing to resume: no checkpoint can be used, or the run is finished and has none
+///   Error (kUsage)        nothing to resume: no run stands there
+///   Error (kModel)        nor can it be: no checkpoint can be used, or the run is finished and has none, or is another
+///                         method's
+///   Error (kConfig)       resumed with another configuration, base or data
 ///   Error (kNumeric)      a loss or gradient that isn't finite, naming task and row; the weights are those of
 ///                         the step before
 ///   Error (kInterrupted)  SIGINT or SIGTERM: a checkpoint was written

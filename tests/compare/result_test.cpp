@@ -73,10 +73,10 @@ TEST(Result, OfEveryMetricComesBackWithItsScore) {
       {"f1_changed_words", "a b"},
   };
   for (const std::string& name : eval::metric_names()) {
-    const auto metric = eval::make_metric(name, {.labels = {"a", "c"}});
+    const auto metric = eval::make_metric(name, {.labels = {"a", "c"}, .source_prefix = "From:"});
     TaskResult task{.task = "t", .metric = name};
     for (const std::string& answer : {answers.at(name), std::string("c"), answers.at(name)}) {
-      task.rows.push_back(metric->add({.id = "1", .gold = answers.at(name), .source = "s"}, answer));
+      task.rows.push_back(metric->add({.id = "1", .prompt = "From: s", .gold = answers.at(name)}, answer));
       task.groups.push_back(std::ssize(task.groups));
     }
     task.score = metric->result().score;

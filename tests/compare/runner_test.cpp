@@ -88,9 +88,7 @@ TEST_F(Compared, RowsThatCanNotBeTestedEndItBeforeAnythingIsTrained) {
 }
 
 TEST_F(Compared, TheRunsOfTasksAreThoseOfTheTemplateAndMoveWithTheDirectory) {
-  const fs::path model = made_.directory.path() / "model", compare = made_.directory.path() / "compare";
-  fs::copy(made_.config.model, model, fs::copy_options::recursive);
-  made_.config.model = model.string();
+  const fs::path model = made_.copy_model(), compare = made_.directory.path() / "compare";
   made_.write_config();
   config::CompareSpec single =
       spec("seeds: [1]\nmethods: {single: {adapter.method: lora_per_task}}\nreference: single\n");
@@ -211,12 +209,12 @@ TEST_F(Compared, ARunThatAnotherProcessIsAtIsLeftToIt) {
 
 TEST_F(Compared, AnotherConfigurationOrDataIsAnotherResult) {
   const config::CompareSpec one = spec("seeds: [1]\nmethods: {moelora: {adapter.method: moelora}}\n");
-  const Surroundings here{.base = "b", .data = "d"};
+  const Surroundings here{.run = {.base = "b", .data = "d"}};
   const std::string key = make_cell(one, variants(one)[0], "", 1, here).key;
   EXPECT_EQ(make_cell(one, variants(one)[0], "", 1, here).key, key);
   EXPECT_NE(make_cell(one, variants(one)[0], "", 2, here).key, key);
   EXPECT_NE(make_cell(one, variants(one)[0], "0.5", 1, here).key, key);
-  EXPECT_NE(make_cell(one, variants(one)[0], "", 1, {.base = "b", .data = "other"}).key, key);
+  EXPECT_NE(make_cell(one, variants(one)[0], "", 1, {.run = {.base = "b", .data = "other"}}).key, key);
 }
 
 TEST_F(Compared, SweepsMultiplyVariants) {
@@ -262,6 +260,43 @@ TEST_F(Compared, WhatIsSharedIsNoOtherDataThanWhatAMethodChanges) {
   EXPECT_EQ(again.known, 1);
 }
 
+TEST_F(Compared, WhatIsWrittenToTheConfigurationMeanwhileCountsForNoRun) {
+  made_.config.eval.generate = true;
+  made_.write_config();
+  const auto rewrite = [this](const train::RunSetup&) {
+    made_.config.adapter.rank = 8;
+    made_.config.train.learning_rate = 0.5;
+    made_.write_config();
+    return std::map<std::string, double>{{"colour", 0.5}, {"echo", 0.5}};
+  };
+  const Comparison comparison = run_comparison(
+      spec("seeds: [1, 2]\nmethods: {moelora: {adapter.method: moelora}, lora: {adapter.method: lora}}\n"),
+      {.quiet = true, .dev_scores = rewrite});
+  ASSERT_EQ(comparison.computed, 4);
+  for (const VariantResults& variant : comparison.variants) {
+    EXPECT_EQ(variant.learning_rate, "0.02");
+    for (const Result& result : variant.seeds)
+      EXPECT_EQ(result.parameters, comparison.variants[0].seeds[0].parameters - (variant.variant.reference ? 0 : 16));
+  }
+}
+
+TEST_F(Compared, DataThatChangeMeanwhileEndIt) {
+  made_.config.eval.generate = true;
+  made_.write_config();
+  const fs::path rows = made_.directory.path() / "data/echo/train.jsonl";
+  const auto rewrite = [&](const train::RunSetup&) {
+    test::write_file(rows, test::read_file(rows) + "{\"input\": \"one more\", \"target\": \"row\"}\n");
+    return std::map<std::string, double>{{"colour", 0.5}, {"echo", 0.5}};
+  };
+  EXPECT_THAT(
+      [&] {
+        run_comparison(spec("seeds: [1, 2]\nmethods: {moelora: {adapter.method: moelora}}\n"),
+                       {.quiet = true, .dev_scores = rewrite});
+      },
+      ::testing::ThrowsMessage<Error>(::testing::HasSubstr("its data has changed since the comparison began")));
+  EXPECT_EQ(std::distance(fs::directory_iterator(made_.directory.path() / "results"), {}), 1);
+}
+
 TEST_F(Compared, EachPointOfASweepHasItsOwnReference) {
   const Comparison comparison = run_comparison(
       spec("seeds: [1, 2]\nshared: {train.max_steps: 2}\n"
@@ -296,7 +331,8 @@ TEST(CompareSpec, NamesEveryMistake) {
         ::testing::AllOf(::testing::HasSubstr("unknown key `confg`"), ::testing::HasSubstr("did you mean `config`?"),
                          ::testing::HasSubstr("names a value twice"), ::testing::HasSubstr("isn't a whole number"),
                          ::testing::HasSubstr("`model` must be the same"), ::testing::HasSubstr("`config` is missing"),
-                         ::testing::HasSubstr("`moelora` needs a mapping"), ::testing::HasSubstr("too small")));
+                         ::testing::HasSubstr("`moelora` needs a mapping"),
+                         ::testing::HasSubstr("expected 100 to 1000000")));
   }
 }
 

@@ -89,6 +89,10 @@ TEST(CompareSpec, EachMistakeOfTheCommandLineIsOneMessage) {
       {"sead=1", "--sead: unknown key `sead`"},
       {"seeds=x", "--seeds: `seeds` holds what isn't a whole number (found x; expected 0 or more)"},
       {"seeds=[1", "--seeds"},
+      {"resamples=9000000000000000000",
+       "--resamples: `resamples` holds a number out of its bounds (found 9000000000000000000; expected 100 to "
+       "1000000)"},
+      {"resamples=[1]", "--resamples: `resamples` needs one value (expected text)"},
       {"train.epochs=1", "--train.epochs: a comparison has no such key"},
       {"tasks.a.max_rows=1", "`shared.tasks.a.max_rows` is that of all methods"},
       {"shared.train.epoch=1", "--shared.train.epoch: unknown key `train.epoch`; did you mean `epochs`?"},
@@ -112,6 +116,17 @@ TEST(CompareSpec, OverridesStandForWholeKeysAndAddToWhatIsShared) {
   EXPECT_THAT(parse_compare_spec(kHead, "spec.yaml", {"shared.train.epochs=2", "shared={train.batch_size: 8}"}).shared,
               ElementsAre("train.batch_size=8", "train.epochs=2"));
   EXPECT_THAT(messages_of(kHead, {"seeds=1", "seeds=1"}), ElementsAre(HasSubstr("--seeds: `seeds` is given twice")));
+}
+
+TEST(CompareSpec, ANullIsNoTextAndATextMayBeginWithABracket) {
+  const CompareSpec spec = parse_compare_spec(
+      kHead + "shared: {tasks.a.group: ~, tasks.b.prompt: '[x] say', tasks.c.prompt: null}\n", "spec.yaml");
+  const RunConfig config = parse_config("model: m\ndata: d\ntasks: {a: {group: g}}\n", "run.yaml", spec.shared);
+  EXPECT_EQ(config.tasks.at("a").group, std::nullopt);
+  EXPECT_EQ(config.tasks.at("b").prompt, "[x] say");
+  EXPECT_EQ(config.tasks.at("c").prompt, std::nullopt);
+  EXPECT_THAT(messages_of(kHead + "shared: {tasks.a.prompt: 'null'}\n"),
+              ElementsAre(HasSubstr("the text `null` can't be a comparison's value")));
 }
 
 TEST(CompareSpec, PointsWithNamesAreOneDimensionBesideTheKeysWithValues) {

@@ -35,8 +35,8 @@ const std::vector<Case>& cases() {
       {"tasks:\n  a: {metric: x}\n  a: {metric: y}", "run.yaml:5:3: key `a` is given twice; the first is in line 4"},
       {"? [a]\n: 1", "run.yaml:3:3: a key that is no name (found a list)"},
       {"tasks: {a/b: {metric: x}}",
-       "run.yaml:3:9: not a usable name for a task (found `a/b`; expected a name without slashes and control "
-       "characters)"},
+       "run.yaml:3:9: not a usable name for a task (found `a/b`; expected at most 100 bytes; no space, control "
+       "character, `/`, `\\` or `:`; no `.` or `-` first; neither `mean` nor `per_task`)"},
       // Names from elsewhere.
       {"lora_rank: 8", "run.yaml:3:1: unknown key `lora_rank`; here it is `adapter.rank`"},
       {"adapter: {r: 8}", "run.yaml:3:11: unknown key `adapter.r`; here it is `adapter.rank`"},

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "config/parse.h"
+#include "config/task_name.h"
 #include "core/temporary_directory.h"
 
 namespace moelora::config {
@@ -26,6 +27,8 @@ TEST(Override, TakesTextAsItStands) {
   EXPECT_EQ(with({"--template.system=You are: \"x\" # y"}).chat_template.system, "You are: \"x\" # y");
   EXPECT_EQ(with({"--template.system="}, "template: {system: x}").chat_template.system, "");
   EXPECT_EQ(with({"--output=a=b"}).output, "a=b");
+  EXPECT_EQ(with({"--template.system=[x] {y"}).chat_template.system, "[x] {y");
+  EXPECT_EQ(with({"--tasks.a.b.prompt=[任务] x"}).tasks.at("a.b").prompt, "[任务] x");
 }
 
 TEST(Override, ReadsListsAndMappingsAsYaml) {
@@ -77,12 +80,22 @@ TEST(Override, ErrorsNameTheFlag) {
       {"--tasks.a.metrc=x", "--tasks.a.metrc: unknown key `tasks.a.metrc`; did you mean `metric`?"},
       {"--tasks.a=x", "--tasks.a: wrong type for `tasks.a` (found `x`; expected a mapping such as {metric: macro_f1})"},
       {"--tasks.a/b.metric=x",
-       "--tasks.a/b.metric: not a usable name for a task (found `a/b`; expected a name without "
-       "slashes and control characters)"},
+       "--tasks.a/b.metric: not a usable name for a task (found `a/b`; expected at most 100 bytes; no space, control "
+       "character, `/`, `\\` or `:`; no `.` or `-` first; neither `mean` nor `per_task`)"},
       {"", "--: has no value (expected --=VALUE)"},
   };
   for (const auto& [text, message] : table) EXPECT_THAT(messages_of(kMinimal, {text}), ElementsAre(message)) << text;
   EXPECT_EQ(messages_of(kMinimal, {"--adapter.targets=[a"}).size(), 1u);
+}
+
+TEST(TaskName, CanBeADirectoryAndAServedModel) {
+  for (const char* name : {"CHIP-CTC_v2.1", "医学", "a"}) EXPECT_TRUE(is_task_name(name)) << name;
+  for (const std::string& name :
+       {std::string(), std::string(101, 'a'), std::string("\xFF"), std::string("mean"), std::string("per_task"),
+        std::string("../x"), std::string("-rf"), std::string("a b"), std::string("a:b"), std::string("a\\b")}) {
+    EXPECT_FALSE(is_task_name(name)) << name;
+    EXPECT_NE(messages_of(kMinimal, {"--tasks." + name + ".max_rows=3"}), std::vector<std::string>{}) << name;
+  }
 }
 
 }  // namespace

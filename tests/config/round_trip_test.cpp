@@ -40,7 +40,7 @@ class Draw {
     for (uint64_t parts = 1 + below(4); parts > 0; --parts) text += flag() ? awkward[below(awkward.size())] : "word";
     return text;
   }
-  std::string name() { return "task " + std::to_string(below(1000)) + (flag() ? ": #é" : ""); }
+  std::string name() { return "task." + std::to_string(below(1000)) + (flag() ? ",#é" : ""); }
 
  private:
   Random random_;

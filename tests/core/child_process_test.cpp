@@ -84,6 +84,15 @@ TEST_F(ChildProcessTest, TellsHowItEnded) {
   EXPECT_EQ(wrong.exit_code(), 3);
 }
 
+TEST_F(ChildProcessTest, CountsAsFailedWhereItsStatusIsLost) {
+  ::unsetenv(kChildVariable);
+  const auto before = ::signal(SIGCHLD, SIG_IGN);
+  ChildProcess listing({"--gtest_list_tests"}, {}, place_.path() / "listing.log");
+  EXPECT_TRUE(eventually([&] { return !listing.running(); }));
+  ::signal(SIGCHLD, before);
+  EXPECT_EQ(listing.exit_code(), 1);
+}
+
 TEST(DivideCores, GivesEachPartItsOwn) {
   const int64_t usable = usable_cores();
   std::vector<int> all;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "data/evenly_spaced.h"
 #include "data/made_files.h"
 #include "data/small_text.h"
 
@@ -128,6 +129,25 @@ TEST_F(Encode, PromptsForGenerationDoNotDependOnTheAnswer) {
   EXPECT_EQ(prompts.answer(0).size(), 0u);
   dataset.tasks[0].rows[0].push_back(text_row("x"));
   EXPECT_THAT(thrown([&] { encode_prompts(dataset, Split::kTrain, renderer_, 60); }), HasSubstr("no prompt"));
+}
+
+TEST_F(Encode, APromptThatBecomesNoTokensIsAnErrorThatNamesItsRow) {
+  const PromptRenderer plain{small_assets(/*with_template=*/false), {}};
+  const Row row = made_row("", "an answer that is no text of its own");
+  ASSERT_TRUE(plain.prompt_ids(row.messages, "").empty());
+  const Dataset dataset = made_dataset({{"t", {row, made_row("q", "a")}}});
+  const auto names_the_row = AllOf(HasSubstr("made.jsonl:7"), HasSubstr("the prompt has no tokens"));
+  EXPECT_THAT(thrown([&] { encode_rows(dataset, Split::kTrain, plain); }), names_the_row);
+  EXPECT_THAT(thrown([&] { encode_prompts(dataset, Split::kTrain, plain, 60); }), names_the_row);
+}
+
+TEST(EvenlySpaced, KeepsTheFirstAndTheDistances) {
+  using testing::ElementsAre;
+  EXPECT_THAT(evenly_spaced(10, 4), ElementsAre(0, 2, 5, 7));
+  EXPECT_THAT(evenly_spaced(3, 3), ElementsAre(0, 1, 2));
+  EXPECT_THAT(evenly_spaced(3, 9), ElementsAre(0, 1, 2));
+  EXPECT_THAT(evenly_spaced(3, 0), ElementsAre(0, 1, 2));
+  EXPECT_THAT(evenly_spaced(0, 4), testing::IsEmpty());
 }
 
 TEST_F(Encode, ASubsetIsEvenlySpaced) {

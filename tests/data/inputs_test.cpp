@@ -241,12 +241,17 @@ TEST_F(Inputs, HostileDatasetInfoIsRefusedByName) {
   };
   EXPECT_THAT(refused(""), AllOf(HasSubstr("dataset_info.json"), HasSubstr("JSON")));
   EXPECT_THAT(refused(R"({"a": {"file_name": "a.json")"), HasSubstr("JSON"));
-  EXPECT_THAT(refused("[]"), HasSubstr("isn't a dataset_info.json"));
+  EXPECT_THAT(refused("[]"), HasSubstr("not a JSON object"));
   EXPECT_THAT(refused(std::string(100000, '[')), HasSubstr("nested too deeply"));
+  EXPECT_THAT(refused(R"({"a": {"file_name": "a.json"}, "a": {"file_name": "a.json"}})"),
+              HasSubstr("duplicate key `a`"));
+  EXPECT_THAT(refused(std::string("{}\0", 3)), HasSubstr("a NUL byte"));
   EXPECT_THAT(refused(R"({"a": {"file_name": "../secret.json"}})"), HasSubstr("not a file below"));
   EXPECT_THAT(refused(R"({"a": {"file_name": "/etc/passwd"}})"), HasSubstr("not a file below"));
   EXPECT_THAT(refused(R"({"a": {"file_name": 7}})"), HasSubstr("wrong type"));
   EXPECT_THAT(refused(R"({"a": {"file_name": "b.json"}})"), HasSubstr("doesn't exist"));
+  std::filesystem::create_symlink("loop.json", root_ / "lf/loop.json");
+  EXPECT_THAT(refused(R"({"a": {"file_name": "loop.json"}})"), HasSubstr("loop.json: can't look at"));
   EXPECT_THAT(refused(R"({"a": {"file_name": "a.json", "ranking": true}})"),
               AllOf(HasSubstr("a.ranking"), HasSubstr("isn't read")));
   EXPECT_THAT(refused(R"({"a": {"file_name": "a.json", "formatting": "openai"}})"), HasSubstr("a.formatting"));

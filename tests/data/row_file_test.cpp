@@ -166,6 +166,8 @@ TEST_F(RowFiles, SkippingHasACap) {
   const std::string contents = kGood + "{bad\n{bad\n{bad\n";
   EXPECT_THAT(thrown([&] { read(contents, {.skip_bad = 2}); }),
               AllOf(HasSubstr("x.jsonl:4"), HasSubstr("data.max_bad")));
+  EXPECT_THAT(thrown([&] { read(contents, {.skip_bad = 0}); }),
+              AllOf(HasSubstr("x.jsonl:2"), HasSubstr("data.max_bad")));
 }
 
 TEST_F(RowFiles, AFileOfBadRowsAloneHasNoRows) {

@@ -12,8 +12,8 @@ namespace {
 using ::testing::Each;
 using ::testing::ElementsAre;
 
-EvalRow row(std::string prompt, std::string gold, std::vector<std::string> choices = {}, std::string source = "") {
-  return {"r", std::move(prompt), std::move(gold), std::move(choices), std::move(source)};
+EvalRow row(std::string prompt, std::string gold, std::vector<std::string> choices = {}) {
+  return {"r", std::move(prompt), std::move(gold), std::move(choices)};
 }
 
 TEST(Baselines, MajorityAnswersTheMostFrequentGoldAndBreaksTiesByByteOrder) {
@@ -43,13 +43,13 @@ TEST(Baselines, RandomWithoutChoicesTakesATrainingAnswer) {
   EXPECT_THAT(baseline_answers("random", train, test), Each("x"));
 }
 
-TEST(Baselines, CopyTakesSourceThenPromptLineThenLongestLine) {
-  const std::vector<EvalRow> test = {row("Parent: femur\nA longer line than that", "", {}, "given"),
-                                     row("Parent: femur\nA longer line than that", ""),
+TEST(Baselines, CopyTakesThePromptLineOfTheSourceElseTheLongestLine) {
+  const std::vector<EvalRow> test = {row("Parent: femur\nA longer line than that", ""),
                                      row("short\nthe longest line\nshort", "")};
   BaselineOptions options;
   options.source_prefix = "Parent:";
-  EXPECT_THAT(baseline_answers("copy", {}, test, options), ElementsAre("given", "femur", "the longest line"));
+  EXPECT_THAT(baseline_answers("copy", {}, test, options), ElementsAre("femur", "the longest line"));
+  EXPECT_THAT(baseline_answers("copy", {}, test), ElementsAre("A longer line than that", "the longest line"));
 }
 
 TEST(Baselines, BayesPicksTheClassWhoseWordsThePromptHas) {
@@ -65,6 +65,16 @@ TEST(Baselines, MissingTrainingRowsAndUnknownNamesAreErrors) {
   for (const char* name : {"majority", "random", "bayes"})
     EXPECT_THROW(baseline_answers(name, {}, test), Error) << name;
   EXPECT_THROW(baseline_answers("naive", test, test), Error);
+}
+
+TEST(Baselines, BayesIsForLabelsAndCopyForText) {
+  for (const char* metric : {"accuracy", "macro_f1"})
+    EXPECT_THAT(baselines_for_metric(metric), ElementsAre("majority", "random", "bayes")) << metric;
+  for (const char* metric : {"rouge_l", "exact_match", "f1_changed_words"})
+    EXPECT_THAT(baselines_for_metric(metric), ElementsAre("majority", "random", "copy")) << metric;
+  for (const char* metric : {"micro_f1_set", "micro_f1_entities"})
+    EXPECT_THAT(baselines_for_metric(metric), ElementsAre("majority", "random")) << metric;
+  EXPECT_THROW(baselines_for_metric("macro_f2"), Error);
 }
 
 TEST(Baselines, EachMetricNamesOnlyBaselinesThatExist) {

@@ -8,7 +8,6 @@
 #include <map>
 
 #include "core/error.h"
-#include "core/utf8.h"
 #include "eval/baselines.h"
 #include "generate/made_models.h"
 #include "support/fixtures_dir.h"
@@ -224,6 +223,9 @@ TEST_F(Evaluate, DroppedPromptsCountAsWrongAndCutOnesAreAnswered) {
   EXPECT_EQ(report.tasks[0].rows[4].prompt_tokens, 0);
   EXPECT_EQ(report.tasks[0].rows[4].score.score, 0);
   EXPECT_EQ(report.tasks[0].result.rows, 10);
+  int64_t with_length = 0;
+  for (const LengthBin& bin : score_by_length(report.tasks[0].rows)) with_length += bin.rows;
+  EXPECT_EQ(with_length, 9) << "the dropped prompt isn't a short one";
   EXPECT_EQ(report.tasks[1].rows[4].prompt_tokens, 128 - kMaxNewTokens) << "as much as the context leaves";
   const std::vector<std::pair<std::string, std::string>> facts = {
       {"split", "test"}, {"prompts cut to fit", "1"}, {"prompts dropped, too long", "1"}};

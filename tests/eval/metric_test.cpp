@@ -3,7 +3,10 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <functional>
+#include <map>
+#include <utility>
 
 #include "core/error.h"
 #include "eval/rescore.h"
@@ -17,7 +20,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 EvalRow row(std::string gold, std::vector<std::string> choices = {}) {
-  return {"r1", "", std::move(gold), std::move(choices), ""};
+  return {"r1", "", std::move(gold), std::move(choices)};
 }
 
 void expect_error(ErrorKind kind, const ::testing::Matcher<std::string>& text, const std::function<void()>& act) {
@@ -142,6 +145,22 @@ TEST(MacroF1, AnAnswerOffItsRowsListIsAFalsePositiveOfTheClassWhereItIsGoldInAno
   EXPECT_THAT(result.confusion, ElementsAre(ElementsAre(0, 1, 1, 0), ElementsAre(0, 1, 0, 0)));
 }
 
+TEST(MacroF1, ALatinLabelOfAChineseTaskIsOneClass) {
+  MetricOptions options;
+  options.labels = {"肺炎", "COPD"};
+  for (const std::string name : {"macro_f1", "accuracy"}) {
+    const auto metric = make_metric(name, options);
+    const std::vector<RowScore> rows = {metric->add(row("肺炎"), "肺炎"), metric->add(row("肺炎"), "肺炎"),
+                                        metric->add(row("肺炎"), "COPD"), metric->add(row("COPD"), "COPD")};
+    // 肺炎: P 2/2, R 2/3, F1 4/5. COPD: P 1/2, R 1/1, F1 2/3.
+    const MetricResult result = metric->result();
+    EXPECT_DOUBLE_EQ(result.score, name == "accuracy" ? 0.75 : (0.8 + 2.0 / 3) / 2);
+    EXPECT_THAT(result.confusion_columns, ElementsAre("肺炎", "COPD", "(off list)", "(malformed)"));
+    EXPECT_THAT(result.confusion, ElementsAre(ElementsAre(2, 1, 0, 0), ElementsAre(0, 1, 0, 0)));
+    EXPECT_DOUBLE_EQ(rescore(name, rows, std::vector<int64_t>(4, 1)), result.score);
+  }
+}
+
 TEST(Accuracy, IsTheShareOfRightRowsAndPrecisionThatOfAnsweredOnes) {
   const auto metric = make_metric("accuracy", {});
   const std::vector<std::string> choices = {"yes", "no"};
@@ -213,11 +232,14 @@ TEST(ExactMatch, ComparesTrimmedText) {
 }
 
 TEST(ChangedWordsF1, ScoresOnlyWhatDiffersFromTheSource) {
-  const auto metric = make_metric("f1_changed_words", {});
+  MetricOptions options;
+  options.source_prefix = "Parent:";
+  const auto metric = make_metric("f1_changed_words", options);
+  const std::string source = "Fracture of femur, unspecified";
   EvalRow edit = row("Displaced fracture of left femur");
-  edit.source = "Fracture of femur, unspecified";
+  edit.prompt = "Parent: " + source;
   // expected: +displaced +left -unspecified
-  EXPECT_EQ(metric->add(edit, edit.source).score, 0);
+  EXPECT_EQ(metric->add(edit, source).score, 0);
   EXPECT_EQ(metric->add(edit, "displaced fracture of left femur").score, 1);
   // given: +left +open -unspecified: 2 right, 1 wrong, 1 missed
   EXPECT_DOUBLE_EQ(metric->add(edit, "open fracture of left femur").score, 2.0 / 3);
@@ -233,6 +255,14 @@ TEST(ChangedWordsF1, TakesTheSourceFromAPromptLineOrRefuses) {
   EXPECT_EQ(metric->add(edit, "left femur").score, 1);
   edit.prompt = "no such line";
   expect_error(ErrorKind::kData, AllOf(HasSubstr("row r1"), HasSubstr("`Parent:`")), [&] { metric->check(edit); });
+}
+
+TEST(ChangedWordsF1, WithoutItsOptionAsksForThatAlone) {
+  EvalRow edit = row("left femur");
+  edit.prompt = "Parent: femur";
+  expect_error(ErrorKind::kData,
+               AllOf(HasSubstr("row r1"), HasSubstr("f1_changed_words(source="), Not(HasSubstr("row with a source"))),
+               [&] { make_metric("f1_changed_words", {})->check(edit); });
 }
 
 TEST(MetricRegistry, EveryNameMakesAMetricThatStartsEmpty) {
@@ -285,6 +315,36 @@ TEST(Rescore, GivesTheMetricsOwnScoreOfTheSameRowsAndOfRepeatedOnes) {
     EXPECT_EQ(rescore(name, rows, std::vector<int64_t>(5, 0)), 0) << name;
   }
   EXPECT_THROW(rescore("macro_f2", {}, {}), Error);
+}
+
+TEST(Rescore, IsTheOwnScoreOfEveryMetricWhateverItIsMadeFrom) {
+  // Of each kind an answer with two members, one with the first of them alone, and one with another member.
+  const std::map<AnswerKind, std::vector<std::string>> answers = {
+      {AnswerKind::kLabel, {"red", "green", "blue"}},
+      {AnswerKind::kSet, {"a; b", "a", "c"}},
+      {AnswerKind::kTriples, {"(a | r | b)\n(c | r | d)", "(a | r | b)", "(e | r | f)"}},
+      {AnswerKind::kEvents, {"site: a\nsite: b", "site: a", "site: c"}},
+      {AnswerKind::kPairs, {"a: yes\nb: no", "a: yes", "c: yes"}},
+      {AnswerKind::kEntities, {"drug: a; b", "drug: a", "drug: c"}},
+      {AnswerKind::kText, {"a b", "a", "c"}},
+  };
+  for (const std::string& name : metric_names()) {
+    const MetricFacts facts = metric_facts(name);
+    const std::vector<std::string>& of = answers.at(facts.answers);
+    const auto metric = make_metric(name, {.labels = {"red", "green", "blue"}, .source_prefix = "From:"});
+    std::vector<RowScore> rows;
+    double mean = 0;
+    for (const auto& [gold, answer] : {std::pair(0, 1), {1, 2}, {0, 0}, {1, 1}}) {
+      const EvalRow row{.id = "r1", .prompt = "From: x", .gold = of[gold]};
+      rows.push_back(metric->add(row, of[answer]));
+      mean += rows.back().score / 4;
+    }
+    const double own = metric->result().score;
+    EXPECT_NEAR(rescore(name, rows, std::vector<int64_t>(4, 1)), own, 1e-12) << name;
+    if (facts.score != ScoreFrom::kRows) {
+      EXPECT_GT(std::abs(mean - own), 0.01) << name << ": else the rows' mean would do as well";
+    }
+  }
 }
 
 TEST(Rescore, CountsAnAnswerOffItsRowsListWhereItIsAnotherRowsGold) {

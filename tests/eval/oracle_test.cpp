@@ -137,7 +137,7 @@ TEST(Oracle, MicroF1OfEveryKindAgreesWithScikitLearn) {
     for (int i = 0; i < 300; ++i) {
       const auto& words = kind.is_chinese ? chinese : english;
       const std::vector<Item> expected = random_items(words, random), given = random_items(words, random);
-      metric->add({std::to_string(i), "", kind.write(expected), {}, ""}, kind.write(given));
+      metric->add({std::to_string(i), "", kind.write(expected), {}}, kind.write(given));
       gold.push_back(as_sets(expected, kind.two_parts));
       answers.push_back(as_sets(given, kind.two_parts));
     }
@@ -165,7 +165,7 @@ TEST(Oracle, ClassificationAgreesWithScikitLearn) {
       if (random.below(3) == 0) given = expected;
       if (random.below(10) == 0) given = "nose";
       if (random.below(10) == 0) given = "";
-      metric->add({std::to_string(i), "", expected, {}, ""}, given);
+      metric->add({std::to_string(i), "", expected, {}}, given);
       gold.push_back(expected);
       answers.push_back(given);
     }
@@ -198,7 +198,7 @@ TEST(Oracle, RougeLAgreesWithRougeScoreAndRougeChinese) {
     Json gold = Json::array(), answers = Json::array(), rows = Json::array();
     for (int i = 0; i < 120; ++i) {
       const std::string expected = text(random.below(90)), given = text(random.below(150));
-      rows.push_back(metric->add({std::to_string(i), "", expected, {}, ""}, given).score);
+      rows.push_back(metric->add({std::to_string(i), "", expected, {}}, given).score);
       gold.push_back(expected);
       answers.push_back(given);
     }
@@ -218,7 +218,7 @@ TEST(Oracle, NaiveBayesAgreesWithScikitLearn) {
     std::vector<EvalRow> all;
     for (int i = 0; i < count; ++i) {
       const uint64_t label = std::min(random.below(4), random.below(4));  // unequal classes
-      EvalRow row{std::to_string(i), "", labels[label], {}, ""};
+      EvalRow row{std::to_string(i), "", labels[label], {}};
       for (uint64_t n = 1 + random.below(12); n > 0; --n)
         row.prompt += "word" + std::to_string(4 * label + random.below(25)) + ", ";
       if (with_choices && i % 2 == 0) row.choices = {labels[random.below(4)], labels[random.below(4)]};

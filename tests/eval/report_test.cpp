@@ -25,14 +25,14 @@ Report sample() {
   MetricOptions options;
   options.labels = {"ear", "eye"};
   const auto metric = make_metric("macro_f1", options);
-  metric->add({"1", "", "ear", {}, ""}, "ear");
-  metric->add({"2", "", "ear", {}, ""}, "eye");
-  metric->add({"3", "", "eye", {}, ""}, "nose");
+  metric->add({"1", "", "ear", {}}, "ear");
+  metric->add({"2", "", "ear", {}}, "eye");
+  metric->add({"3", "", "eye", {}}, "nose");
   TaskReport chapter{"chapter", metric->result(), {}, {{"majority", 0.4}, {"bayes", 0.5}}, {}};
   chapter.rows = {prediction("1", 10, 1), prediction("2", 31, 0), prediction("3", 40, 0, true),
                   prediction("4", 64, 0.25)};
   const auto rouge = make_metric("rouge_l", {});
-  rouge->add({"1", "", "a b", {}, ""}, "a b");
+  rouge->add({"1", "", "a b", {}}, "a b");
   TaskReport report{"诊疗报告", rouge->result(), {make_metric("exact_match", {})->result()}, {{"majority", 0.2}}, {}};
   report.rows = {prediction("5", 100, 1)};
   return {"Demo <test>", "moelora", {{"base", "tiny & small"}}, {chapter, report}};
@@ -53,6 +53,14 @@ TEST(Report, BinsRowsByPromptLength) {
   EXPECT_DOUBLE_EQ(bins[0].mean_score, 0.5);
   EXPECT_EQ(bins[2].from, 64);
   EXPECT_DOUBLE_EQ(bins[2].mean_score, 0.25);
+}
+
+TEST(Report, RowsWhosePromptWasDroppedHaveNoLength) {
+  const auto bins = score_by_length(std::vector{prediction("1", 0, 0, true), prediction("2", 31, 1)});
+  ASSERT_EQ(bins.size(), 1u);
+  EXPECT_EQ(bins[0].rows, 1);
+  EXPECT_EQ(bins[0].mean_score, 1);
+  EXPECT_TRUE(score_by_length(std::vector{prediction("1", 0, 0, true)}).empty());
 }
 
 TEST(Report, WorstRowsAreMalformedFirstAndNeverPerfect) {

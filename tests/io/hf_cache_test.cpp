@@ -120,6 +120,22 @@ TEST_F(HfCache, NamesAndRefsNeverLeadOutOfTheCache) {
   }
 }
 
+TEST_F(HfCache, APlaceThatCantBeLookedAtIsNotSaidToBeMissing) {
+  const auto hub = home_ / ".cache/huggingface/hub";
+  std::filesystem::create_directories(hub);
+  std::filesystem::create_symlink("models--a--m", hub / "models--a--m");
+  std::filesystem::create_symlink("loop", home_ / "loop");
+  for (const std::string& name : {std::string("a/m"), (home_ / "loop").string()}) {
+    try {
+      resolve_model(name);
+      ADD_FAILURE() << "found: " << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kIo) << name;
+      EXPECT_THAT(error.what(), HasSubstr("can't look at")) << name;
+    }
+  }
+}
+
 TEST_F(HfCache, ARefWithoutItsSnapshotIsAnError) {
   add_model(home_ / ".cache/huggingface/hub", "models--a--m", "def456");
   EXPECT_THAT(model_error([] { resolve_model("a/m"); }), HasSubstr("def456 is missing"));

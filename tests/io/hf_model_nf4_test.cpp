@@ -92,6 +92,15 @@ TEST(HfModelNf4, PartsThatDontFitAreRefusedByName) {
   EXPECT_THAT(error_after([](auto& parts) { parts.erase(""); }), HasSubstr("no tensor"));
 }
 
+TEST(HfModelNf4, AVectorIsRefused) {
+  const TestDirectory directory;
+  std::map<std::string, at::Tensor> vector = parts();
+  vector[".quant_state.bitsandbytes__nf4"] = bytes_of(R"({"quant_type":"nf4","blocksize":64,"shape":[192]})");
+  const auto model = write_model(directory, vector);
+  EXPECT_THAT(model_error([&] { model->load(kName, {192}, at::kFloat); }),
+              AllOf(HasSubstr(kName), HasSubstr("shape: [192]"), HasSubstr("that of a matrix")));
+}
+
 TEST(HfModelNf4, AnAdapterCantBeMergedIntoIt) {
   const TestDirectory directory;
   const auto model = write_model(directory, parts());

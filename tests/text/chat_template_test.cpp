@@ -30,7 +30,7 @@ TEST_P(RealTemplate, RendersAsTransformersDoes) {
   int rendered = 0;
   for (const OrderedJson& item : expected("chat.json")) {
     if (item["model"] != GetParam()) continue;
-    RenderOptions options{.add_generation_prompt = item["add_generation_prompt"], .tools = item["tools"]};
+    RenderOptions options{.add_generation_prompt = item["add_generation_prompt"]};
     options.variables = assets.template_variables;
     options.variables.update(item["variables"]);
     SCOPED_TRACE(item["case"].get<std::string>() + " " + item["variables"].dump());

@@ -98,6 +98,8 @@ TEST_F(HostileDirectory, WhoseConfigurationIsWrong) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"{\"eos_token\": ", "not valid JSON"},
       {"[1]", "not a JSON object"},
+      {std::string("{}\0x", 4), "a NUL byte"},
+      {"{\"a\": " + std::string(50'000, '[') + std::string(50'000, ']') + "}", "nested too deeply"},
       {"{\"eos_token\": 5}", "`eos_token` is not a token"},
       {"{\"eos_token\": {\"text\": \"x\"}}", "`eos_token` is not a token"},
       {"{\"eos_token\": {\"content\": \"x\", \"lstrip\": 1}}", "`eos_token.lstrip` is not true or false"},
@@ -115,6 +117,25 @@ TEST_F(HostileDirectory, WhoseConfigurationIsWrong) {
     const Error error = load_error();
     EXPECT_EQ(error.kind(), ErrorKind::kModel) << config;
     EXPECT_THAT(error, says("tokenizer_config.json", problem)) << config;
+  }
+}
+
+TEST_F(HostileDirectory, MayHaveATemplateForToolsThatDoesNotParse) {
+  std::filesystem::create_directory(directory_ / "additional_chat_templates");
+  write("additional_chat_templates/tool_use.jinja", "{{ x");
+  write("tokenizer_config.json",
+        R"({"chat_template": [{"name": "tool_use", "template": "{{ x"}, {"name": "default", "template": "plain"}]})");
+  EXPECT_EQ(load_text_assets(directory_).chat_template.value().source(), "plain");
+}
+
+TEST_F(HostileDirectory, WhoseFilesCantBeLookedAt) {
+  for (const char* file : {"tokenizer_config.json", "chat_template.jinja", "tokenizer.json"}) {
+    std::filesystem::remove(directory_ / file);
+    std::filesystem::create_symlink(file, directory_ / file);
+    const Error error = load_error();
+    EXPECT_EQ(error.kind(), ErrorKind::kIo) << file;
+    EXPECT_THAT(error, says(file, "can't look at"));
+    std::filesystem::remove(directory_ / file);
   }
 }
 
@@ -163,7 +184,6 @@ TEST(HostileMessages, AreRefused) {
   EXPECT_THAT(render_error("x", Json::object()), says("messages", "not an array"));
   EXPECT_THAT(render_error("x", Json::array()), says("messages", "at least one"));
   EXPECT_THAT(render_error("x", {{{"role", "user"}}, "text"}), says("message 1", "not an object"));
-  EXPECT_THAT(render_error("x", one_message(), {.tools = "t"}), says("tools", "not an array"));
   const Error error = render_error("x", {{{"role", "user"}, {"content", "secret \xFF"}}});
   EXPECT_EQ(error.kind(), ErrorKind::kData);
   EXPECT_THAT(error, says("UTF-8"));

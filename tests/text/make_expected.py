@@ -65,8 +65,8 @@ def chats():
         for messages_name, arguments in expected_chats.cases():
             messages = expected_chats.CONVERSATIONS[messages_name]
             rendered = outcome(lambda: tokenizer.apply_chat_template(messages, tokenize=False, **arguments))
-            variables = {key: value for key, value in arguments.items() if key not in ("tools", "add_generation_prompt")}
-            result.append({"model": name, "case": messages_name, "messages": messages, "tools": arguments.get("tools"),
+            variables = {key: value for key, value in arguments.items() if key != "add_generation_prompt"}
+            result.append({"model": name, "case": messages_name, "messages": messages,
                            "add_generation_prompt": arguments.get("add_generation_prompt", False), "variables": variables, **rendered})
             if "text" in rendered and name not in REBUILT_BY_TRANSFORMERS:
                 result[-1]["ids"] = tokenizer.apply_chat_template(messages, **arguments)["input_ids"]

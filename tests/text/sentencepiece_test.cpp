@@ -280,6 +280,9 @@ TEST_F(HostileModel, BesideAConfigurationThatContradictsItIsRefused) {
               says("tokenizer.model", "two added tokens have one id"));
   EXPECT_THAT(with(R"({"added_tokens_decoder": {"7": {"content": ""}}})"), says("tokenizer.model", "empty"));
   EXPECT_THAT(with(R"({"added_tokens_decoder": {"3000000000": {"content": "a"}}})"), says("tokenizer_config.json"));
+  const std::string deep = std::string(50'000, '[') + std::string(50'000, ']');
+  EXPECT_THAT(with(R"({"tokenizer_class": "ChatGLMTokenizer", "deep": )" + deep + "}"),
+              says("tokenizer_config.json", "nested too deeply"));
 }
 
 }  // namespace

@@ -238,6 +238,8 @@ TEST_F(Adapt, MistakesAreNamed) {
   own = options("none");
   own.data.clear();
   EXPECT_THAT(message(made_.config.output, own, ErrorKind::kUsage), ::testing::HasSubstr("labelled rows are missing"));
+  own.base = "nowhere";  // the command line comes first
+  EXPECT_THAT(message(made_.config.output, own, ErrorKind::kUsage), ::testing::HasSubstr("labelled rows are missing"));
   own = options("none");
   own.task = "echo";
   EXPECT_THAT(message(made_.config.output, own, ErrorKind::kUsage), ::testing::HasSubstr("knows this task already"));

@@ -95,14 +95,12 @@ TEST(Export, NamesLinearsOfSomeLayersByTheirPaths) {
 
 TEST(Export, OfAFullyTrainedModelHasTheCodeOfItsFamilyAndNoFormOfItsBase) {
   MadeRun made;
-  const std::filesystem::path model = made.directory.path() / "model";
-  std::filesystem::copy(made.config.model, model, std::filesystem::copy_options::recursive);
+  const std::filesystem::path model = made.copy_model();
   nlohmann::json config = nlohmann::json::parse(test::read_file(model / "config.json"));
   config["quantization_config"] = {{"quant_method", "bitsandbytes"}};
   config["auto_map"] = {{"AutoConfig", "configuration_x.XConfig"}};
   test::write_file(model / "config.json", config.dump());
   test::write_file(model / "configuration_x.py", "class XConfig: pass\n");
-  made.config.model = model.string();
   made.config.adapter.method = config::Method::kFull;
   write_artefact(made.setup(), 1);
   const std::filesystem::path out = std::filesystem::path(made.config.output) / "model";

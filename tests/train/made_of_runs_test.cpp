@@ -83,6 +83,19 @@ TEST(MadeOfRuns, AStandingOneIsTouchedOnlyToGoOnWithItsOwnConfiguration) {
   EXPECT_TRUE(std::filesystem::exists(out / "adapter"));
 }
 
+TEST(MadeOfRuns, AnotherMethodsRunIsLeftAsItIs) {
+  const RunOf other(Method::kMoelora);
+  train_well(other);
+  const std::filesystem::path out = other.config.output;
+  const std::string before = test::read_file(out / "config.yaml");
+  RunOf made(Method::kLoraPerTask);
+  made.config.output = other.config.output;
+  EXPECT_THAT([&] { train_well(made, /*resume=*/true); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("a run of another method stands there")));
+  EXPECT_EQ(test::read_file(out / "config.yaml"), before);
+  EXPECT_FALSE(std::filesystem::exists(out / "tasks"));
+}
+
 TEST(MadeOfRuns, TaskArithmeticTakesTheBestLambdaOnDevRows) {
   const RunOf made(Method::kTaskArithmetic);
   const TrainResult result = train_well(made);

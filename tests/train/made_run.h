@@ -62,6 +62,14 @@ struct MadeRun {
     return setup;
   }
 
+  /// The model's files become a copy of the fixture's, which a test may change.
+  std::filesystem::path copy_model() {
+    const std::filesystem::path copy = directory.path() / "model";
+    std::filesystem::copy(config.model, copy, std::filesystem::copy_options::recursive);
+    config.model = copy.string();
+    return copy;
+  }
+
   test::TemporaryDirectory directory;
   config::RunConfig config;
 };

@@ -156,6 +156,21 @@ TEST(PerTask, AStoppedTaskIsDrawnNoMoreAndItsBestStands) {
   EXPECT_THAT(echo, ElementsAre(1, 2, 3, 4, 5, 6, 7, 8));
 }
 
+TEST(PerTask, ARunWhoseLastEvaluationUsesUpThePatienceTookAllSteps) {
+  EightSteps made;
+  made.config.eval.best = config::kBestOfMean;
+  made.config.eval.patience = 1;
+  RunSetup setup = made.setup();
+  int evaluation = 0;
+  const TrainResult result = train(setup, {.quiet = true, .dev_scores = [&](const RunSetup&) {
+                                             const double score = ++evaluation < 4 ? evaluation : 0;
+                                             return std::map<std::string, double>{{"colour", score}, {"echo", score}};
+                                           }});
+  EXPECT_EQ(result.steps, 8);
+  EXPECT_EQ(result.best_step, 6);
+  EXPECT_FALSE(result.stopped_early);
+}
+
 TEST(PerTask, TheRunEndsWhenEveryTaskIsStopped) {
   EightSteps made;
   made.config.eval.patience = 1;

@@ -6,6 +6,7 @@
 #include "adapters/adapter_set.h"
 #include "config/enum_names.h"
 #include "config/method.h"
+#include "made_run.h"
 #include "nn/random_weights.h"
 #include "support/families.h"
 #include "support/fixture.h"
@@ -134,6 +135,20 @@ TEST(ChooseWeightLayout, PacksAFrozenPlainBaseWhereItFits) {
   config.quantization = config::Quantization::kNone;
   config.adapter.method = config::Method::kFull;
   EXPECT_EQ(chosen(), config::WeightLayout::kPlain);
+}
+
+TEST(PlanRun, ReadsAsManyTokensAsTheTasksSharesSay) {
+  moelora::testing::MadeRun made;
+  const Plan even = plan_run(made.setup());
+  made.config.tasks["colour"].share = 1e-6;  // of which the answers are shorter
+  made.config.tasks["echo"].share = 1;
+  const RunSetup setup = made.setup();
+  const Plan echo = plan_run(setup);
+  const data::TaskTokens& task = setup.train_rows->stats()[1];
+  EXPECT_NEAR(echo.tokens_per_step,
+              8.0 * static_cast<double>(task.prompt_tokens + task.answer_tokens) / static_cast<double>(task.samples),
+              1e-2);
+  EXPECT_GT(echo.tokens_per_step, 1.05 * even.tokens_per_step);
 }
 
 TEST(PlanModel, CountsThreeCopiesOfPackedLinears) {

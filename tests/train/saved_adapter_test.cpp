@@ -50,6 +50,21 @@ TEST(SavedAdapter, GivesTheGatesWithoutABase) {
   }
 }
 
+TEST(SavedAdapter, GivesNoGatesWhereATensorIsMissingOrOfAnotherShape) {
+  const MadeRun made;
+  const RunSetup setup = made.setup();
+  write_artefact(setup, 1);
+  const SavedAdapter whole = load_adapter(artefact_dir(setup.config));
+  SavedAdapter without = whole, other = whole;
+  std::erase_if(without.tensors, [](const auto& tensor) { return tensor.first == "gate"; });
+  EXPECT_THAT([&] { gates_of(without); }, ::testing::ThrowsMessage<Error>(::testing::HasSubstr("`gate`: missing")));
+  for (auto& [name, value] : other.tensors) {
+    if (name == "gate") value = value.narrow(0, 0, 1);
+  }
+  EXPECT_THAT([&] { gates_of(other); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("`gate`: of another shape")));
+}
+
 TEST(SavedAdapter, IsNeverOverwritten) {
   const MadeRun made;
   const RunSetup setup = made.setup();

@@ -92,12 +92,10 @@ TEST(PrepareData, RefusesRowsBeyondTheModelsContextByFileAndLine) {
 
 TEST(PrepareData, RefusesTokensThatTheModelDoesNotHaveByFileAndLine) {
   MadeRun made;
-  const std::filesystem::path model = made.directory.path() / "model";
-  std::filesystem::copy(made.config.model, model, std::filesystem::copy_options::recursive);
+  const std::filesystem::path model = made.copy_model();
   nlohmann::json config = nlohmann::json::parse(test::read_file(model / "config.json"));
   config["vocab_size"] = 40;
   test::write_file(model / "config.json", config.dump());
-  made.config.model = model.string();
   EXPECT_THAT(problems_of(made.config),
               ::testing::AllOf(::testing::HasSubstr("colour/train.jsonl:1: the row has a token that the model doesn't"),
                                ::testing::HasSubstr("less than 40")));
@@ -173,9 +171,7 @@ TEST(PrepareData, DoesNotTakeATaskWhoseDevRowsAreAllDroppedForTheBest) {
 
 TEST(Identity, FollowsWhatConfigJsonAndTheSpecialTokensSay) {
   MadeRun made;
-  const std::filesystem::path model = made.directory.path() / "model";
-  std::filesystem::copy(made.config.model, model, std::filesystem::copy_options::recursive);
-  made.config.model = model.string();
+  const std::filesystem::path model = made.copy_model();
   const nlohmann::json own = identity_of(made.config).to_json();
   nlohmann::json config = nlohmann::json::parse(test::read_file(model / "config.json"));
   config["transformers_version"] = "other";
@@ -193,9 +189,7 @@ TEST(Identity, FollowsWhatConfigJsonAndTheSpecialTokensSay) {
 
 TEST(Identity, FollowsHowTheConfigurationHasTextsEncoded) {
   MadeRun made;
-  const std::filesystem::path model = made.directory.path() / "model";
-  std::filesystem::copy(made.config.model, model, std::filesystem::copy_options::recursive);
-  made.config.model = model.string();
+  const std::filesystem::path model = made.copy_model();
   const nlohmann::json own = identity_of(made.config).to_json();
   nlohmann::json tokens = nlohmann::json::parse(test::read_file(model / "tokenizer_config.json"));
   tokens["split_special_tokens"] = true;

@@ -214,4 +214,11 @@ void set_windows(const Fields& fields, ModelConfig& model, int64_t window, int64
   }
 }
 
+void set_qwen_windows(const Fields& fields, ModelConfig& model) {
+  const bool window_is_null = fields.raw().contains("sliding_window") && !fields.has("sliding_window");
+  if (!fields.flag_or("use_sliding_window", false) || window_is_null) return;
+  set_windows(fields, model, fields.positive_or("sliding_window", 4096, kMostPositions),
+              fields.positive_or("max_window_layers", 28));
+}
+
 }  // namespace moelora::nn

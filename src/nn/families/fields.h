@@ -71,6 +71,9 @@ RopeConfig parse_rope_object(const Fields& fields, RopeConfig rope, ModelConfig&
 /// for layers from `first_sliding` on.
 void set_windows(const Fields& fields, ModelConfig& model, int64_t window, int64_t first_sliding);
 
+/// As Qwen2 and Qwen3 have them: only where `use_sliding_window` says so.
+void set_qwen_windows(const Fields& fields, ModelConfig& model);
+
 ModelConfig parse_baichuan(const Fields& fields);
 ModelConfig parse_chatglm(const Fields& fields);
 ModelConfig parse_gemma2(const Fields& fields);
