@@ -1,6 +1,7 @@
 // moelora compare SPEC.yaml
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -20,6 +21,7 @@ namespace {
 struct CompareFlags {
   std::string spec;
   int64_t jobs = 1;
+  int64_t one_of = 1;  // what the others of --jobs are told
   bool report_only = false;
   std::string code;
 };
@@ -36,7 +38,7 @@ std::vector<std::unique_ptr<ChildProcess>> start_others(const CompareFlags& own,
                                     .expected = "at most " + std::to_string(shares.size())});
   }
   std::filesystem::create_directories(spec.output);
-  std::vector<std::string> arguments = {"compare", own.spec};
+  std::vector<std::string> arguments = {"compare", own.spec, "--one-of", std::to_string(own.jobs)};
   for (const std::string& text : overrides) arguments.push_back("--" + text);
   for (size_t job = 1; job < shares.size(); ++job) {
     others.push_back(std::make_unique<ChildProcess>(
@@ -70,8 +72,11 @@ void run_compare(const CompareFlags& own, const std::vector<std::string>& overri
   install_interrupt_handlers();
   const config::CompareSpec spec = config::load_compare_spec(own.spec, overrides);
   const std::vector<std::unique_ptr<ChildProcess>> others = start_others(own, spec, overrides);
-  const compare::Comparison comparison = compare::run_comparison(
-      spec, {.quiet = flags.quiet, .report_only = own.report_only, .code = own.code, .dev_scores = dev_scores()});
+  const compare::Comparison comparison = compare::run_comparison(spec, {.quiet = flags.quiet,
+                                                                        .processes = std::max(own.jobs, own.one_of),
+                                                                        .report_only = own.report_only,
+                                                                        .code = own.code,
+                                                                        .dev_scores = dev_scores()});
   const std::string report = compare::write_comparison(comparison, spec.output);
   std::printf("%s\n%lld runs computed, %lld known; %s/report.{md,json,html}\n", report.c_str(),
               static_cast<long long>(comparison.computed), static_cast<long long>(comparison.known),
@@ -94,6 +99,7 @@ void add_compare(CLI::App& app, const GlobalFlags& flags) {
   verb->add_option("--jobs", own->jobs, "runs at once, each on its share of the cores")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  verb->add_option("--one-of", own->one_of, "so many processes share the memory")->group("");  // not for people
   CLI::Option* report_only =
       verb->add_flag("--report-only", own->report_only, "report on the results that there are, and compute nothing")
           ->excludes("--jobs");

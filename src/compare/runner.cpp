@@ -96,13 +96,18 @@ class Runner {
         const Cell own = make_cell(spec(), variant, "", spec().seeds.front(), comparison_.surroundings);
         rates = {shortest(own.config.train.learning_rate)};
       }
-      rates_[variant.name] = rates;
+      if (!rates_.emplace(variant.name, rates).second) {
+        throw Error(ErrorKind::kConfig, {.where = spec().config.string(),
+                                         .problem = "two methods have one name at points of the sweep",
+                                         .found = variant.name});
+      }
       for (const std::string& rate : rates) {
         for (const uint64_t seed : spec().seeds) {
           Cell cell = make_cell(spec(), variant, rate, seed, comparison_.surroundings);
           const int64_t groups = config::task_groups(tasks, cell.config.tasks).count();
-          cell.config.train.recompute = train::choose_recompute(cell.config, shape, groups);
-          cell.config.train.weight_layout = train::choose_weight_layout(cell.config, shape, groups);
+          const int64_t jobs = options_.processes;
+          cell.config.train.recompute = train::choose_recompute(cell.config, shape, groups, jobs);
+          cell.config.train.weight_layout = train::choose_weight_layout(cell.config, shape, groups, jobs);
           cells_.emplace(std::tuple(variant.name, rate, seed), std::move(cell));
         }
       }
@@ -311,16 +316,9 @@ class Runner {
 
   /// A result stands under what there was when the comparison began.
   void check_unchanged(const train::RunSetup& setup) const {
-    const nlohmann::json now = setup.identity.to_json(), before = comparison_.surroundings.run.to_json();
-    for (const auto& [part, hash] : before.items()) {
-      const bool is_own = part == "config" || (part == "base" && setup.config.random_init);
-      if (is_own || now[part] == hash) continue;
-      throw Error(ErrorKind::kConfig, {.where = spec().config.string(),
-                                       .problem = "its " + part + " has changed since the comparison began",
-                                       .found = now[part].get<std::string>(),
-                                       .expected = hash.get<std::string>(),
-                                       .hint = "begin again: results of what was there before stay as they are"});
-    }
+    train::Identity began = comparison_.surroundings.run;
+    if (setup.config.random_init) began.base.clear();  // it is the seed's
+    began.require_unchanged(setup.identity, spec().config.string());
   }
 
   static Form form_of(const config::RunConfig& config) {

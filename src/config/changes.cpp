@@ -38,6 +38,8 @@ class ChangesReader {
     } else if (value.is_scalar() && value.scalar == "null") {
       report_(value, {.problem = "the text `null` can't be a comparison's value",
                       .expected = "another text, or null without quotes"});
+    } else if (value.is_list() && is_text_key(key)) {
+      report_(value, {.problem = "wrong type for `" + key + "`", .found = "a list", .expected = "text"});
     } else if (!seen_.insert(key).second) {
       report_(place, {.problem = "`" + key + "` stands there twice", .expected = "each key once"});
     } else if (const std::string change = key + "=" + text_of(value); check(change, value, place)) {

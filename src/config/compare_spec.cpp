@@ -6,6 +6,7 @@
 #include <set>
 
 #include "config/changes.h"
+#include "config/loader.h"
 #include "config/yaml_tree.h"
 #include "core/error.h"
 #include "core/suggest.h"
@@ -57,7 +58,9 @@ class SpecReader {
 
   /// All of `shared` before what is added to it.
   void read_overrides(std::vector<std::string> overrides) {
-    std::ranges::stable_partition(overrides, [](const std::string& text) { return key_of(text) == "shared"; });
+    // Not std::ranges': clang 14 can't compile libstdc++'s.
+    std::stable_partition(overrides.begin(), overrides.end(),
+                          [](const std::string& text) { return key_of(text) == "shared"; });
     std::set<std::string> given;
     for (const std::string& text : overrides) {
       const std::string key = key_of(text);
@@ -75,18 +78,17 @@ class SpecReader {
     const std::string name = key_of(text);
     override_ = "--" + name;
     const std::string value = text.substr(std::min(name.size() + 1, text.size()));
-    YamlNode node{.kind = YamlNode::Kind::kScalar, .scalar = value, .quoted = value.empty()};
-    if (value.starts_with('[') || value.starts_with('{')) {
-      try {
-        node = parse_yaml(value, override_);
-      } catch (const Error& error) {
-        errors_.push_back(error);
-        return;
-      }
+    const std::string shared = name.starts_with(kShared) ? name.substr(kShared.size()) : "";
+    YamlNode node;
+    try {
+      node = argument_node(value, !is_text_key(shared), override_);
+    } catch (const Error& error) {
+      errors_.push_back(error);
+      return;
     }
-    if (name.starts_with(kShared)) {
+    if (!shared.empty()) {
       YamlNode mapping{.kind = YamlNode::Kind::kMap};
-      mapping.pairs.push_back({{.kind = YamlNode::Kind::kScalar, .scalar = name.substr(kShared.size())}, node});
+      mapping.pairs.push_back({{.kind = YamlNode::Kind::kScalar, .scalar = shared}, node});
       for (std::string& change : changes(mapping)) spec_.shared.push_back(std::move(change));
     } else if (name.find('.') != std::string::npos) {
       add(node, "a comparison has no such key", "", "one of " + list_names(kKeys),

@@ -38,7 +38,8 @@ bool is_section(const std::string& key) {
                      [&](const auto& field) { return field.key.starts_with(key + "."); });
 }
 
-/// Whether a key's value is text as it stands, which may begin with a bracket.
+}  // namespace
+
 bool is_text_key(const std::string& key) {
   const auto is_text = [](const Slot& slot) {
     return std::holds_alternative<std::string*>(slot) || std::holds_alternative<std::optional<std::string>*>(slot);
@@ -56,7 +57,12 @@ bool is_text_key(const std::string& key) {
   return field != nullptr && is_text(field->slot(config));
 }
 
-}  // namespace
+YamlNode argument_node(const std::string& value, bool may_be_yaml, const std::string& where) {
+  if (may_be_yaml && (value.starts_with('[') || value.starts_with('{'))) return parse_yaml(value, where);
+  YamlNode node{.kind = YamlNode::Kind::kScalar, .scalar = value, .quoted = value.empty()};
+  if (value == "null") node.kind = YamlNode::Kind::kNull;
+  return node;
+}
 
 void Findings::add_about(const std::string& key, ErrorDetails details) {
   if (details.where.empty()) details.where = place_of(key);
@@ -118,18 +124,12 @@ void Loader::apply_override(std::string_view text) {
     findings_->add({.where = override_, .problem = "has no value", .expected = override_ + "=VALUE"});
     return;
   }
-  const std::string value(bare.substr(equals + 1));
-  // A shell's argument is one value as it stands; only lists and mappings are written as YAML, where the key takes
-  // them.
-  YamlNode node{.kind = YamlNode::Kind::kScalar, .scalar = value, .quoted = value.empty()};
-  if (value == "null") node.kind = YamlNode::Kind::kNull;
-  if ((value.starts_with('[') || value.starts_with('{')) && !is_text_key(key)) {
-    try {
-      node = parse_yaml(value, override_);
-    } catch (const Error& error) {
-      findings_->add(error.details());
-      return;
-    }
+  YamlNode node;
+  try {
+    node = argument_node(std::string(bare.substr(equals + 1)), !is_text_key(key), override_);
+  } catch (const Error& error) {
+    findings_->add(error.details());
+    return;
   }
 
   if (key == "tasks") {

@@ -78,6 +78,13 @@ class Loader {
   Findings* findings_;
 };
 
+/// Whether a key's value is text as it stands, which may begin with a bracket.
+bool is_text_key(const std::string& key);
+
+/// What an argument of the command line is: itself, null or, where `may_be_yaml` and it begins with a bracket, a list
+/// or mapping. Throws Error (kConfig), naming `where`, for what isn't YAML then.
+YamlNode argument_node(const std::string& value, bool may_be_yaml, const std::string& where);
+
 /// Adds what is wrong with values and combinations.
 void check_values(const RunConfig& config, Findings* findings);
 

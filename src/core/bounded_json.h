@@ -1,4 +1,4 @@
-// JSON out of files from elsewhere, read under bounds: what walks, copies or writes it recurses once a level.
+// JSON out of files from elsewhere, read under bounds: what walks, copies or writes it recurses once per level.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -4,7 +4,7 @@
 //   a directory of tasks    <task>/{train,dev,test}.jsonl; sub-directories without such a file are an error where they
 //                           hold other files of rows, else ignored
 //   a directory of splits   {train,dev,test}.jsonl, the task from the rows, else the directory's name
-//   one file a task         <task>.jsonl with the source's `split`, or {train,dev,test}/<task>.jsonl
+//   a file per task         <task>.jsonl with the source's `split`, or {train,dev,test}/<task>.jsonl
 //   a dataset_info.json     LLaMA-Factory's list (dataset_info.h), each entry a task of its name; with `#name` one
 //   a file                  its split from the configuration, else from its name
 // with any ending that file_name.h takes for rows; `valid` and `validation` mean dev.

@@ -83,7 +83,7 @@ void append_pieces(const Item& item, std::span<const int32_t> ids, int64_t limit
 /// Of a row that isn't dropped: a tokenizer may make nothing of blanks, say.
 void require_tokens(const FittedPrompt& prompt, const Row& row) {
   if (!prompt.ids.empty() || prompt.dropped) return;
-  throw Error(ErrorKind::kData, {row.where(), "the prompt has no tokens to generate from"});
+  throw Error(ErrorKind::kData, {row.where(), "the prompt becomes no tokens"});
 }
 
 config::Overflow overflow_of(const Dataset& dataset, const Task& task) {

@@ -298,7 +298,7 @@ class Adaptation {
     if (options_.weights.empty()) record["search"] = options_.gradient ? "gradient" : "evolution";
     if (result_.loss) record["loss"] = *result_.loss;
     if (!result_.losses.empty()) record["losses"] = result_.losses;
-    std::filesystem::create_directories(options_.to);
+    const RunLock lock(options_.to);
     write_file_atomically(options_.to / "config.yaml", config::to_yaml(saved.config));
     write_file_atomically(options_.to / "adapt.json", record.dump(2) + "\n");
     save_adapter(options_.to / "adapter", saved);  // last: it is what makes a run finished

@@ -31,6 +31,19 @@ void Identity::require_same(const nlohmann::json& stored, const std::string& whe
   }
 }
 
+void Identity::require_unchanged(const Identity& now, const std::string& where) const {
+  const nlohmann::json before = to_json(), after = now.to_json();
+  for (const auto& [part, hash] : before.items()) {
+    const bool is_unknown = part == "base" && (base.empty() || now.base.empty());
+    if (part == "config" || is_unknown || after[part] == hash) continue;
+    throw Error(ErrorKind::kConfig, {.where = where,
+                                     .problem = "its " + part + " has changed since it began",
+                                     .found = after[part].get<std::string>(),
+                                     .expected = hash.get<std::string>(),
+                                     .hint = "begin again: what was done before stays as it is"});
+  }
+}
+
 std::string config_identity(const config::RunConfig& config) {
   config::RunConfig identifying = resolved(config);
   identifying.preset = {};  // its values are written out

@@ -15,6 +15,9 @@ struct Identity {
   nlohmann::json to_json() const;
   /// Throws Error (kConfig) naming what differs between `stored` (a checkpoint's) and this run.
   void require_same(const nlohmann::json& stored, const std::string& where) const;
+  /// Of something that takes several runs, whose configurations differ: throws Error (kConfig) naming what one of them
+  /// found otherwise. A base that either doesn't know yet isn't compared.
+  void require_unchanged(const Identity& now, const std::string& where) const;
 };
 
 /// Identity::config. Where things lie, how often the run saves and reports, on how many threads it runs, what it

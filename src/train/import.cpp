@@ -97,7 +97,7 @@ void import_moelora(config::RunConfig config, const ImportOptions& options) {
                  linear.a.copy_(pair.a);
                  linear.b.copy_(pair.b);
                });
-  std::filesystem::create_directories(output);
+  const RunLock lock(output);
   write_file_atomically(output / "config.yaml", config::to_yaml(resolved(setup.config)));
   write_artefact(setup, 0);  // last: it is what makes a run finished
 }

@@ -82,12 +82,12 @@ class RunsOfTasks {
     if (!started && options_.resume) {
       throw Error(ErrorKind::kUsage, {.where = dir_.string(), .problem = "no run to resume stands there"});
     }
-    const std::filesystem::path record = dir_ / "identity.json";
+    const std::filesystem::path record = dir_ / kRecordOfRuns;
     if (started) {
       if (!std::filesystem::exists(record)) {
         throw Error(ErrorKind::kModel, {.where = dir_.string(),
                                         .problem = "a run of another method stands there",
-                                        .found = "no identity.json",
+                                        .found = std::string("no ") + kRecordOfRuns,
                                         .expected = "a run made of several",
                                         .hint = "give another `output`"});
       }
@@ -108,6 +108,7 @@ class RunsOfTasks {
       const std::string& task = groups_.names[g];
       if (!options_.quiet) log_info("task " + task);
       RunSetup run = prepare_data(task_run_config(config(), task, steps[g], all_steps));
+      setup_.identity.require_unchanged(run.identity, config().output);
       attach(run, std::move(base));
       TrainOptions options = options_;
       options.resume = std::filesystem::exists(std::filesystem::path(run.config.output) / "config.yaml");

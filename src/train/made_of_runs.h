@@ -14,6 +14,7 @@
 // Tasks of one group (config/task_groups.h) are one task here, of the group's name.
 //
 //   config.output/tasks/<task>/   the runs, ordinary ones of method `lora`
+//   config.output/identity.json   what it resumes by
 //   config.output/weights.json    what the searches found, as far as they have come
 //   config.output/adapter/        the result: all side by side, with a table of weights (adapters/given_weights.h)
 #pragma once
@@ -22,6 +23,9 @@
 #include "train/trainer.h"
 
 namespace moelora::train {
+
+/// What such a run's directory has and no other.
+inline constexpr const char* kRecordOfRuns = "identity.json";
 
 /// `setup` as for train(), which is the way in. Resumes run by run, and LoRAHub's search task by task. Throws as
 /// train(), and Error (kModel) for a weights.json that no search wrote.

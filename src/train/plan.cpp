@@ -25,9 +25,9 @@ int64_t mlp_parameters(const nn::ModelConfig& shape) {
   return 3 * shape.hidden_size * shape.intermediate_size * shape.layers;
 }
 
-/// Whether what a run keeps in memory is there, with a fifth left free.
-bool fits(const Plan& plan) {
-  const auto usable = static_cast<double>(available_memory_bytes()) * 0.8;
+/// Whether what a run keeps in memory is there for each of the processes, with a fifth left free.
+bool fits(const Plan& plan, int64_t processes) {
+  const auto usable = static_cast<double>(available_memory_bytes() / processes) * 0.8;
   return static_cast<double>(plan.weight_bytes + plan.optimizer_bytes + plan.activation_bytes) <= usable;
 }
 
@@ -153,12 +153,13 @@ nn::Recompute layer_recompute(config::Recompute recompute) {
   return recompute == config::Recompute::kFull ? nn::Recompute::kFull : nn::Recompute::kNone;
 }
 
-config::Recompute choose_recompute(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks) {
+config::Recompute choose_recompute(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks,
+                                   int64_t processes) {
   if (config.train.recompute != config::Recompute::kAuto) return config.train.recompute;
   config::RunConfig tried = config;
   for (const config::Recompute candidate : {config::Recompute::kNone, config::Recompute::kMlp}) {
     tried.train.recompute = candidate;
-    if (fits(plan_model(tried, shape, tasks))) return candidate;
+    if (fits(plan_model(tried, shape, tasks), processes)) return candidate;
   }
   return config::Recompute::kFull;
 }
@@ -173,14 +174,15 @@ nn::LinearForm reading_form(const config::RunConfig& config, const nn::ModelConf
   return 2 * bytes <= available_memory_bytes() ? nn::LinearForm::kPackedForward : form;
 }
 
-config::WeightLayout choose_weight_layout(const config::RunConfig& config, const nn::ModelConfig& shape,
-                                          int64_t tasks) {
+config::WeightLayout choose_weight_layout(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks,
+                                          int64_t processes) {
   if (config.train.weight_layout != config::WeightLayout::kAuto) return config.train.weight_layout;
   config::RunConfig packed = config;
   packed.train.weight_layout = config::WeightLayout::kPacked;
   const bool can =
       training_form(packed) == nn::LinearForm::kPacked && nn::PackedLinear::takes(compute_dtype(config.train.dtype));
-  return can && fits(plan_model(packed, shape, tasks)) ? config::WeightLayout::kPacked : config::WeightLayout::kPlain;
+  return can && fits(plan_model(packed, shape, tasks), processes) ? config::WeightLayout::kPacked
+                                                                  : config::WeightLayout::kPlain;
 }
 
 Plan plan_run(const RunSetup& setup) {

@@ -40,12 +40,15 @@ Plan plan_shape(const config::RunConfig& config, const nn::ModelConfig& shape, c
 Plan plan_run(const RunSetup& setup);
 
 /// train.recompute, and instead of `auto` the first of none, mlp and full whose memory by plan_model fits into what
-/// this process may still take (a fifth left free); full where none does.
-config::Recompute choose_recompute(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks);
+/// this process may still take, or into its part where several begin together (a fifth left free); full where none
+/// does.
+config::Recompute choose_recompute(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks,
+                                   int64_t processes = 1);
 
 /// train.weight_layout, and instead of `auto` packed where the base's linears can be and what plan_model then counts
 /// fits likewise, with train.recompute as it is; else plain.
-config::WeightLayout choose_weight_layout(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks);
+config::WeightLayout choose_weight_layout(const config::RunConfig& config, const nn::ModelConfig& shape, int64_t tasks,
+                                          int64_t processes = 1);
 
 /// The form of a base that is evaluated and generated with: a plain one is packed for forward where that takes at most
 /// half of the memory there is, and the rest is caches'.

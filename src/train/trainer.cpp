@@ -95,6 +95,12 @@ class Run {
     if (options_.resume && !newest.checkpoint && !std::filesystem::exists(dir_ / "config.yaml")) {
       throw Error(ErrorKind::kUsage, {.where = dir_.string(), .problem = "no run to resume stands there"});
     }
+    if (options_.resume && std::filesystem::exists(dir_ / kRecordOfRuns)) {
+      throw Error(ErrorKind::kModel, {.where = dir_.string(),
+                                      .problem = "a run of another method stands there",
+                                      .found = "one that is made of several runs",
+                                      .hint = "give another `output`"});
+    }
     if (!newest.checkpoint && !newest.bad.empty()) {
       throw Error(ErrorKind::kModel, {.where = dir_.string(),
                                       .problem = "no checkpoint of the run can be used",

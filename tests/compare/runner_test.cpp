@@ -293,8 +293,18 @@ TEST_F(Compared, DataThatChangeMeanwhileEndIt) {
         run_comparison(spec("seeds: [1, 2]\nmethods: {moelora: {adapter.method: moelora}}\n"),
                        {.quiet = true, .dev_scores = rewrite});
       },
-      ::testing::ThrowsMessage<Error>(::testing::HasSubstr("its data has changed since the comparison began")));
+      ::testing::ThrowsMessage<Error>(::testing::HasSubstr("its data has changed since it began")));
   EXPECT_EQ(std::distance(fs::directory_iterator(made_.directory.path() / "results"), {}), 1);
+}
+
+TEST_F(Compared, MethodsThatHaveOneNameAtTheirPointsAreRefused) {
+  EXPECT_THAT(
+      [&] {
+        run_comparison(spec("methods: {moelora: {adapter.method: moelora}, 'moelora, a': {adapter.method: lora}}\n"
+                            "sweep: {'a, b': {adapter.alpha: 4}, b: {adapter.alpha: 8}}\n"),
+                       {.quiet = true});
+      },
+      ::testing::ThrowsMessage<Error>(::testing::HasSubstr("moelora, a, b")));
 }
 
 TEST_F(Compared, EachPointOfASweepHasItsOwnReference) {

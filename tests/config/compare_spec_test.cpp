@@ -127,6 +127,11 @@ TEST(CompareSpec, ANullIsNoTextAndATextMayBeginWithABracket) {
   EXPECT_EQ(config.tasks.at("c").prompt, std::nullopt);
   EXPECT_THAT(messages_of(kHead + "shared: {tasks.a.prompt: 'null'}\n"),
               ElementsAre(HasSubstr("the text `null` can't be a comparison's value")));
+  EXPECT_THAT(messages_of(kHead + "shared: {tasks.a.prompt: [x, y]}\n"),
+              ElementsAre(HasSubstr("wrong type for `tasks.a.prompt` (found a list; expected text)")));
+  const CompareSpec flags = parse_compare_spec(
+      kHead, "spec.yaml", {"shared.tasks.a.group=null", "shared.tasks.b.prompt=[x] say", "shared.adapter.rank=2"});
+  EXPECT_THAT(flags.shared, ElementsAre("tasks.a.group=null", "tasks.b.prompt=[x] say", "adapter.rank=2"));
 }
 
 TEST(CompareSpec, PointsWithNamesAreOneDimensionBesideTheKeysWithValues) {

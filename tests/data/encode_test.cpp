@@ -136,7 +136,7 @@ TEST_F(Encode, APromptThatBecomesNoTokensIsAnErrorThatNamesItsRow) {
   const Row row = made_row("", "an answer that is no text of its own");
   ASSERT_TRUE(plain.prompt_ids(row.messages, "").empty());
   const Dataset dataset = made_dataset({{"t", {row, made_row("q", "a")}}});
-  const auto names_the_row = AllOf(HasSubstr("made.jsonl:7"), HasSubstr("the prompt has no tokens"));
+  const auto names_the_row = AllOf(HasSubstr("made.jsonl:7"), HasSubstr("the prompt becomes no tokens"));
   EXPECT_THAT(thrown([&] { encode_rows(dataset, Split::kTrain, plain); }), names_the_row);
   EXPECT_THAT(thrown([&] { encode_prompts(dataset, Split::kTrain, plain, 60); }), names_the_row);
 }

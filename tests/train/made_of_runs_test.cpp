@@ -96,6 +96,39 @@ TEST(MadeOfRuns, AnotherMethodsRunIsLeftAsItIs) {
   EXPECT_FALSE(std::filesystem::exists(out / "tasks"));
 }
 
+TEST(MadeOfRuns, IsLeftAsItIsByAnotherMethod) {
+  const RunOf made(Method::kLoraPerTask);
+  train_well(made);
+  const std::filesystem::path out = made.config.output;
+  std::filesystem::remove_all(out / "adapter");  // it was killed
+  const std::string before = test::read_file(out / "config.yaml");
+  RunOf other(Method::kMoelora);
+  other.config.output = made.config.output;
+  EXPECT_THAT([&] { train_well(other, /*resume=*/true); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("a run of another method stands there")));
+  EXPECT_EQ(test::read_file(out / "config.yaml"), before);
+}
+
+TEST(MadeOfRuns, EndsWhereTheDataChangeBetweenItsRuns) {
+  RunOf made(Method::kLoraPerTask);
+  made.config.eval.generate = true;
+  for (const char* task : {"colour", "echo"}) made.config.tasks[task].metric = "exact_match";
+  RunSetup setup = made.setup();
+  const std::filesystem::path rows = made.directory.path() / "data/echo/train.jsonl";
+  const DevScores rewrite = [&](const RunSetup& run) {
+    test::write_file(rows, test::read_file(rows) + "{\"input\": \"one more\", \"target\": \"row\"}\n");
+    return std::map<std::string, double>{{run.dataset.tasks.front().name, 0.5}};
+  };
+  std::string problem = "none";
+  try {
+    train(setup, {.quiet = true, .dev_scores = rewrite});
+  } catch (const Error& error) {
+    problem = error.what();
+  }
+  EXPECT_THAT(problem, ::testing::HasSubstr("its data has changed since it began"));
+  EXPECT_FALSE(std::filesystem::exists(std::filesystem::path(made.config.output) / "tasks/echo/adapter"));
+}
+
 TEST(MadeOfRuns, TaskArithmeticTakesTheBestLambdaOnDevRows) {
   const RunOf made(Method::kTaskArithmetic);
   const TrainResult result = train_well(made);

@@ -114,6 +114,7 @@ TEST(ChooseRecompute, TakesTheFirstThatFits) {
   config::RunConfig config;
   config.train.tokens_per_batch = 64;
   EXPECT_EQ(choose_recompute(config, decoder.config(), 1), config::Recompute::kNone);
+  EXPECT_EQ(choose_recompute(config, decoder.config(), 1, /*processes=*/1'000'000'000), config::Recompute::kFull);
   config.train.tokens_per_batch = 1'000'000'000;  // no machine keeps as many rows
   EXPECT_EQ(choose_recompute(config, decoder.config(), 1), config::Recompute::kFull);
   config.train.recompute = config::Recompute::kMlp;
@@ -127,6 +128,8 @@ TEST(ChooseWeightLayout, PacksAFrozenPlainBaseWhereItFits) {
   config.train.tokens_per_batch = 64;
   const auto chosen = [&] { return choose_weight_layout(config, decoder.config(), 1); };
   EXPECT_EQ(chosen(), config::WeightLayout::kPacked);
+  EXPECT_EQ(choose_weight_layout(config, decoder.config(), 1, /*processes=*/1'000'000'000),
+            config::WeightLayout::kPlain);
   config.train.tokens_per_batch = 1'000'000'000;  // no machine keeps as many rows
   EXPECT_EQ(chosen(), config::WeightLayout::kPlain);
   config.train.tokens_per_batch = 64;

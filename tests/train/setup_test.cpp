@@ -47,6 +47,7 @@ TEST(Identity, IsThatOfWhatIsComputedNotOfWhereItLies) {
   const nlohmann::json own = identity_of(made.config).to_json();
   elsewhere.config.train.log_every = 3;
   elsewhere.config.checkpoint.keep = 5;
+  elsewhere.config.train.conflict_every = 5;
   EXPECT_EQ(identity_of(elsewhere.config).to_json(), own);
   elsewhere.config.train.seed = 7;
   EXPECT_NE(identity_of(elsewhere.config).to_json()["config"], own["config"]);
