@@ -4,7 +4,8 @@
     python3 examples/synthetic/degrees.py
     for k in 0 1 2 3 4; do moelora compare examples/synthetic/degrees/$k/compare.yaml --jobs 2; done
 
-Every method has the learning rates of compare_conflict.yaml to choose from. Standard library only, no network, and the same bytes every time.
+Every method has the rate that compare_conflict.yaml's search chose for it, which is the comparison at two opposed skills: its results serve here as well.
+Standard library only, no network, and the same bytes every time.
 """
 
 from pathlib import Path
@@ -13,10 +14,10 @@ import build
 
 HERE = Path(__file__).resolve().parent
 METHODS = """\
-  moelora: {adapter: {method: moelora, gate: {normalise: mean_one}}}
-  lora, task prompt: {adapter.method: lora_task_prompt}
-  lora per task, r: {adapter.method: lora_per_task}
-  lora: {adapter.method: lora}
+  moelora: {adapter: {method: moelora, gate: {normalise: mean_one}}, train.learning_rate: 5.0e-3}
+  lora, task prompt: {adapter.method: lora_task_prompt, train.learning_rate: 2.5e-3}
+  lora per task, r: {adapter.method: lora_per_task, train.learning_rate: 5.0e-3}
+  lora: {adapter.method: lora, train.learning_rate: 5.0e-3}
 """
 
 
@@ -26,14 +27,12 @@ def write_text(path, text):
 
 def main():
     config = (HERE / "conflict.yaml").read_text(encoding="utf-8").replace("../icd10/base_model", "../../../icd10/base_model")
-    comparison = (HERE / "compare_conflict.yaml").read_text(encoding="utf-8")
-    rates = next(line for line in comparison.splitlines() if line.startswith("learning_rates:"))
     for flipped in range(5):
         out = HERE / "degrees" / str(flipped)
         build.write(out / "data" / "conflict", build.conflict_suite(flipped))
         write_text(out / "conflict.yaml", config)
-        head = f"config: conflict.yaml\noutput: runs/synthetic-degrees/{flipped}\nresults: ../../results/degrees\nseeds: [1, 2, 3]\n"
-        write_text(out / "compare.yaml", head + f"{rates}\nmethods:\n" + METHODS)
+        head = f"config: conflict.yaml\noutput: runs/synthetic-degrees/{flipped}\nresults: ../../results/conflict\nseeds: [1, 2, 3]\n"
+        write_text(out / "compare.yaml", head + "methods:\n" + METHODS)
 
 
 if __name__ == "__main__":
