@@ -1,5 +1,4 @@
 // moelora bench train [CONFIG.yaml | --shape NAME], moelora bench generate --shape NAME
-
 #include <ATen/Parallel.h>
 
 #include <cstdio>

@@ -1,7 +1,5 @@
 #include "adapters/adapter_set.h"
 
-#include <ATen/core/grad_mode.h>
-
 #include <algorithm>
 #include <map>
 
@@ -90,20 +88,13 @@ int64_t AdapterSet::parameter_count() const {
 void AdapterSet::load(std::span<const NamedTensor> values) {
   std::map<std::string, at::Tensor> given(values.begin(), values.end());
   const std::vector<NamedTensor> masters = parameters();
-  const auto fail = [](const std::string& name, const std::string& problem) {
-    throw Error(ErrorKind::kModel, {.where = "adapter tensor `" + name + "`", .problem = problem});
-  };
-  for (const auto& [name, master] : masters) {
-    const auto value = given.find(name);
-    if (value == given.end()) fail(name, "missing");
-    if (value->second.sizes() != master.sizes()) fail(name, "of another shape than the configuration says");
-  }
-  if (given.size() != masters.size()) {
+  const std::string what = "adapter tensor";
+  if (given.size() > masters.size()) {
     for (const auto& [name, master] : masters) given.erase(name);
-    fail(given.begin()->first, "not part of this adapter");
+    throw Error(ErrorKind::kModel,
+                {.where = what + " `" + given.begin()->first + "`", .problem = "not part of this adapter"});
   }
-  const at::NoGradGuard no_grad;
-  for (const auto& [name, master] : masters) master.copy_(given.at(name));
+  copy_by_name(masters, given, what);
   refresh();
 }
 

@@ -19,12 +19,11 @@
 #include <utility>
 #include <vector>
 
+#include "adapters/named_tensors.h"
 #include "adapters/task_list.h"
 #include "adapters/task_rows.h"
 
 namespace moelora::adapters {
-
-using NamedTensor = std::pair<std::string, at::Tensor>;
 
 class Mixer {
  public:

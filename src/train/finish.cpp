@@ -1,11 +1,6 @@
 #include "train/finish.h"
 
-#include <ATen/core/grad_mode.h>
-
-#include <map>
-
 #include "config/method.h"
-#include "core/error.h"
 #include "io/hf_model_copy.h"
 #include "io/hf_model_writer.h"
 #include "train/machine.h"
@@ -22,21 +17,7 @@ std::vector<NamedTensor> trained_parameters(const adapters::Model& model) {
 }
 
 void load_parameters(const adapters::Model& model, std::span<const NamedTensor> values) {
-  const std::map<std::string, at::Tensor> given(values.begin(), values.end());
-  const std::vector<NamedTensor> masters = trained_parameters(model);
-  for (const auto& [name, master] : masters) {
-    const auto value = given.find(name);
-    if (value == given.end() || value->second.sizes() != master.sizes()) {
-      throw Error(ErrorKind::kModel,
-                  {.where = "tensor `" + name + "`",
-                   .problem = value == given.end() ? "missing" : "of another shape than the run's parameter"});
-    }
-  }
-  const at::NoGradGuard no_grad;
-  for (const auto& [name, master] : masters) {
-    at::Tensor target = master;
-    target.copy_(given.at(name));
-  }
+  adapters::copy_by_name(trained_parameters(model), {values.begin(), values.end()}, "tensor");
   if (model.adapters) model.adapters->refresh();
 }
 

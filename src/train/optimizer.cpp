@@ -8,9 +8,6 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <cmath>
-#include <map>
-
-#include "core/error.h"
 
 namespace moelora::train {
 
@@ -83,21 +80,7 @@ std::vector<NamedTensor> AdamW::state() const {
 }
 
 void AdamW::load_state(std::span<const NamedTensor> state, int64_t steps_taken) {
-  const std::map<std::string, at::Tensor> given(state.begin(), state.end());
-  const std::vector<NamedTensor> own = this->state();
-  for (const auto& [name, tensor] : own) {
-    const auto value = given.find(name);
-    if (value == given.end() || value->second.sizes() != tensor.sizes()) {
-      throw Error(ErrorKind::kModel,
-                  {.where = "optimizer state `" + name + "`",
-                   .problem = value == given.end() ? "missing" : "of another shape than its parameter"});
-    }
-  }
-  const at::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : own) {
-    at::Tensor target = tensor;
-    target.copy_(given.at(name));
-  }
+  adapters::copy_by_name(this->state(), {state.begin(), state.end()}, "optimizer state");
   steps_ = steps_taken;
 }
 

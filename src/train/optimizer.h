@@ -9,9 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "adapters/named_tensors.h"
+
 namespace moelora::train {
 
-using NamedTensor = std::pair<std::string, at::Tensor>;
+using adapters::NamedTensor;
 
 struct AdamWOptions {
   double beta1 = 0.9;

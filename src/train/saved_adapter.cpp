@@ -1,7 +1,5 @@
 #include "train/saved_adapter.h"
 
-#include <ATen/core/grad_mode.h>
-
 #include <map>
 
 #include "adapters/mixers.h"
@@ -115,26 +113,15 @@ std::vector<adapters::GateTable> gates_of(const SavedAdapter& saved) {
   const std::string no_gate(config::traits(adapter.method).no_gate);
   const std::map<std::string, at::Tensor> tensors(saved.tensors.begin(), saved.tensors.end());
   adapters::Mixers mixers(adapter, saved.task_list(), /*seed=*/0);
-  const auto fill = [&](const std::vector<adapters::NamedTensor>& parameters) {
-    const at::NoGradGuard no_grad;
-    for (const auto& [name, master] : parameters) {
-      const auto tensor = tensors.find(name);
-      if (tensor == tensors.end() || tensor->second.sizes() != master.sizes()) {
-        throw Error(ErrorKind::kModel,
-                    {.where = "adapter tensor `" + name + "`",
-                     .problem = tensor == tensors.end() ? "missing" : "of another shape than the configuration says"});
-      }
-      at::Tensor(master).copy_(tensor->second);
-    }
-  };
+  constexpr const char* kWhat = "adapter tensor";
   std::vector<adapters::GateTable> gates;
   for (const auto& [name, value] : tensors) {
     constexpr std::string_view kOfEachLinear = ".lora_B";
     if (!name.ends_with(kOfEachLinear)) continue;
     std::string path = name.substr(0, name.size() - kOfEachLinear.size());
     const auto mixer = mixers.of(path, /*in=*/0);
-    fill(mixers.shared_parameters());
-    fill(mixer->parameters());
+    adapters::copy_by_name(mixers.shared_parameters(), tensors, kWhat);
+    adapters::copy_by_name(mixer->parameters(), tensors, kWhat);
     if (mixers.of_all()) path = no_gate.empty() ? "shared" : "none: " + no_gate;
     gates.push_back(adapters::gate_table(std::move(path), *mixer, saved.tasks.size()));
     if (mixers.of_all()) break;
