@@ -2,6 +2,7 @@
 """Builds the demo's data: eight tasks, and on demand the exercises that its base model is trained on.
 
     python3 examples/icd10/build.py --wheel WHEEL [--out DIR]              the tasks: DIR/<task>/{train,dev,test}.jsonl
+    python3 examples/icd10/build.py --wheel WHEEL --more-events DIR        3,400 more training rows of event: DIR/event/train.jsonl
     python3 examples/icd10/build.py --wheel WHEEL --base DIR [--rows N]    the base's exercises: DIR/<stage>/{exercises,text}/{train,dev}.jsonl
 
 WHEEL is simple_icd_10_cm-1.5.0-py3-none-any.whl, as `pip download --no-deps simple-icd-10-cm==1.5.0` leaves it.
@@ -10,6 +11,7 @@ Standard library only, no network, and the same bytes every time. README.md says
 
 import argparse
 import json
+from collections import Counter
 from pathlib import Path
 
 import base_exercises
@@ -22,6 +24,7 @@ from titles import TitleReader
 LIMITS = {"train": 1600, "dev": 200, "test": 1000}
 # Short rows whose answers are one label: more of them to learn from.
 LABEL_LIMITS = {"train": 3000, "dev": 200, "test": 1000}
+MORE_EVENTS = 3400  # 5,000 with the others
 TASK_TYPES = {
     "normalise": "set",
     "chapter": "label",
@@ -47,11 +50,9 @@ def make_row(task, code, text, target, source, choices=None):
     }
 
 
-def build_tasks(listing):
-    """{task: {set: rows}}"""
-    reader = TitleReader(code.title for code in listing.codes)
+def build_tasks(listing, reader, inputs):
+    """{task: {set: rows}}; `inputs` comes to hold those of the phrased tasks."""
     tasks = {task: {} for task in TASK_TYPES}
-    inputs = set()
     for where, limit in LIMITS.items():
         built = structure_tasks.build(listing, reader, where, limit, make_row, inputs)
         for task, make in (
@@ -68,12 +69,20 @@ def build_tasks(listing):
     return tasks
 
 
-def number_ids(rows):
-    """Makes sample ids unique: a code's rows are counted."""
-    count = {}
+def number_ids(rows, earlier=()):
+    """Makes sample ids unique: a code's rows are counted, after those of `earlier`."""
+    count = Counter(row["sample_id"].rpartition("-")[0] for row in earlier)
     for row in rows:
-        count[row["sample_id"]] = count.get(row["sample_id"], 0) + 1
+        count[row["sample_id"]] += 1
         row["sample_id"] += f"-{count[row['sample_id']]}"
+
+
+def build_more_events(listing, reader):
+    inputs = set()
+    events = build_tasks(listing, reader, inputs)["event"]["train"]
+    rows = structure_tasks.more_events(listing, reader, MORE_EVENTS, make_row, inputs)
+    number_ids(rows, events)
+    return rows
 
 
 def write(path, rows):
@@ -87,6 +96,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheel", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data")
+    parser.add_argument("--more-events", type=Path, help="write more training rows of event here instead of the tasks")
     parser.add_argument("--base", type=Path, help="write the base's exercises here instead of the tasks")
     parser.add_argument("--rows", type=int, help="how many exercises of each stage to write, instead of all")
     arguments = parser.parse_args()
@@ -96,7 +106,11 @@ def main():
             for name, rows in base_exercises.build(listing, stage, arguments.rows).items():
                 write(arguments.base / stage / f"{name}.jsonl", rows)
         return
-    for task, sets in build_tasks(listing).items():
+    reader = TitleReader(code.title for code in listing.codes)
+    if arguments.more_events:
+        write(arguments.more_events / "event/train.jsonl", build_more_events(listing, reader))
+        return
+    for task, sets in build_tasks(listing, reader, set()).items():
         for where, rows in sets.items():
             write(arguments.out / task / f"{where}.jsonl", rows)
 

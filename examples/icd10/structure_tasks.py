@@ -67,14 +67,14 @@ def _capped(codes, cap, draws):
     return kept
 
 
-def _phrasings(pool, where, count, cap, salt, build, inputs):
+def _phrasings(pool, where, count, cap, salt, build, inputs, copies=4):
     """Up to `count` rows (code, parts, encounter, input), none holding a form that belongs to the other sets' rows.
 
-    `inputs`: what earlier sets' rows hold, for none to come twice; grows.
+    `inputs`: what earlier sets' rows hold, for none to come twice; grows. `copies`: how often a code's turn comes.
     """
     foreign = exclusive_forms("train" if where == "test" else "test")
     rows = []
-    for copy in range(4):
+    for copy in range(copies):
         for code in _capped(pool, cap, Draws(salt, where, "order", copy)):
             if len(rows) >= count:
                 return rows
@@ -120,14 +120,26 @@ def others(tabular, reader, where):
     return pool
 
 
+def _injury_phrasings(injury_pool, where, count, inputs, **more):
+    def injury(code, draws):
+        classes = sorted({encounter_class(text) for text in code.encounters} - {None})
+        return injury_pool[code.name][1], draws.choice(classes)
+
+    codes = [code for code, _ in injury_pool.values()]
+    return _phrasings(codes, where, count, lambda code: 60, "injury", injury, inputs, **more)
+
+
+def more_events(tabular, reader, count, row, inputs):
+    """Up to `count` training rows of event beyond those of `build`, whose `inputs` these are: the same codes, phrased again."""
+    phrased = _injury_phrasings(injuries(tabular, reader, "train"), "train", count, inputs, copies=40)
+    return [row("event", code, text, event_answer(parts, encounter), code.title) for code, parts, encounter, text in phrased]
+
+
 def build(tabular, reader, where, limit, row, inputs):
     """{task: rows} of the three tasks; `row` makes a row of (task, code, input, target, source). `inputs`: see _phrasings."""
     injury_pool = injuries(tabular, reader, where)
     finding_pool = findings(tabular, reader, where)
     other_pool = others(tabular, reader, where)
-
-    def injury_cap(code):
-        return 60
 
     def finding_cap(code):
         """Titles with nothing absent or open are the most: fewer of them from a category."""
@@ -135,10 +147,6 @@ def build(tabular, reader, where, limit, row, inputs):
 
     def other_cap(code):
         return 12
-
-    def injury(code, draws):
-        classes = sorted({encounter_class(text) for text in code.encounters} - {None})
-        return injury_pool[code.name][1], draws.choice(classes)
 
     def finding(code, draws):
         parts = finding_pool[code.name][1]
@@ -151,7 +159,7 @@ def build(tabular, reader, where, limit, row, inputs):
         return _phrasings([code for code, _ in pool.values()], where, count, cap, name, make, inputs)
 
     tasks = {"relation": [], "event": [], "polarity": []}
-    for number, (code, parts, encounter, text) in enumerate(phrased(injury_pool, limit, "injury", injury_cap, injury)):
+    for number, (code, parts, encounter, text) in enumerate(_injury_phrasings(injury_pool, where, limit, inputs)):
         tasks["event"].append(row("event", code, text, event_answer(parts, encounter), code.title))
         if number < limit // 3:
             tasks["relation"].append(row("relation", code, text, relation_answer(parts), code.title))

@@ -21,6 +21,10 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.jsonl"))}
 
 
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 class Rebuild(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -34,6 +38,18 @@ class Rebuild(unittest.TestCase):
             self.assertEqual(len(committed), 24)
             self.assertEqual(sorted(built), sorted(committed))
             self.assertEqual([name for name in built if built[name] != committed[name]], [])
+
+    def test_more_events_go_on_where_the_tasks_end(self):
+        with tempfile.TemporaryDirectory() as folder:
+            build("--more-events", folder)
+            more = rows_of(Path(folder) / "event/train.jsonl")
+        train = rows_of(DATA / "event/train.jsonl")
+        self.assertEqual(len(train) + len(more), 5000)
+        self.assertEqual(len({row["sample_id"] for row in train + more}), 5000)
+        self.assertLessEqual({row["group"] for row in more}, {row["group"] for row in train})
+        self.assertEqual(len({row["input"] for row in more}), len(more))
+        committed = {row["input"] for path in DATA.rglob("*.jsonl") for row in rows_of(path)}
+        self.assertEqual([row["input"] for row in more if row["input"] in committed], [])
 
     def test_exercises_are_the_same_every_time_and_a_longer_list_starts_with_the_shorter(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -53,10 +69,7 @@ class Rebuild(unittest.TestCase):
     def test_answers_of_the_second_stage_have_the_signs_of_the_first(self):
         with tempfile.TemporaryDirectory() as folder:
             build("--base", folder, "--rows", 1500)
-            rows = {
-                stage: [json.loads(line) for line in (Path(folder) / stage / "exercises/train.jsonl").read_text().splitlines()]
-                for stage in ("words", "choices")
-            }
+            rows = {stage: rows_of(Path(folder) / stage / "exercises/train.jsonl") for stage in ("words", "choices")}
             signs = {stage: {sign for row in of for sign in row["target"] if not sign.isalnum()} for stage, of in rows.items()}
             self.assertEqual(signs["words"] - signs["choices"], set())
 
