@@ -4,6 +4,7 @@ and a LoRA of the rows alone. LoRAHub sums the LoRAs of the other tasks and one 
 
     python3 examples/held_out.py icd10                    tasks of real text: event, polarity and normalise; fifteen minutes each on one core
     python3 examples/held_out.py synthetic                sums of skills that the other tasks have: a_b and c_d; again after an interruption
+    python3 examples/held_out.py synthetic --seeds 1 2 3  mean ± standard deviation over three trainings of everything
 
 Prints one table: scores on the task's test rows by its own metric. Runs stand in runs/held-out. Standard library only.
 """
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean, stdev
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE.parent / "build/release/apps/moelora/moelora"
@@ -50,8 +52,8 @@ SUITES = {
 
 
 class HeldOut:
-    def __init__(self, program, out, suite, task):
-        self.program, self.suite, self.task, self.out = program, suite, task, out / task
+    def __init__(self, program, out, suite, task, seed):
+        self.program, self.suite, self.task, self.seed, self.out = program, suite, task, seed, out / f"{task}-{seed}"
         self.rows = self.out / "data"
         self.rows.mkdir(parents=True, exist_ok=True)
         lines = (suite.data / task / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[:ROWS]
@@ -69,7 +71,7 @@ class HeldOut:
         sources = [{"path": str(self.rows if task == self.task else self.suite.data / task), "task": task} for task in tasks]
         flags = [f"--adapter.method={name}", f"--train.learning_rate={self.suite.rates[name]}", f"--data.sources={json.dumps(sources)}", *flags]
         resume = ["--resume"] if (run / "config.yaml").exists() else []
-        self.call("train", self.config(tasks), f"--output={run}", f"--eval.rows={ROWS}", *flags, *resume)
+        self.call("train", self.config(tasks), f"--output={run}", f"--train.seed={self.seed}", f"--eval.rows={ROWS}", *flags, *resume)
         return run
 
     def config(self, tasks):
@@ -114,10 +116,15 @@ class HeldOut:
         return {**first, **adapted, "LoRAHub": self.score(hub), "LoRA of the rows": self.score(few)}
 
 
+def spread(scores):
+    return f"{mean(scores):.3f}" + (f" ± {stdev(scores):.3f}" if len(scores) > 1 else "")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument("tasks", nargs="*", metavar="TASK")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[42])
     parser.add_argument("--program", default=PROGRAM)
     parser.add_argument("--out", type=Path, default=Path("runs/held-out"))
     arguments = parser.parse_args()
@@ -126,10 +133,10 @@ def main():
     for task in tasks:
         if task not in suite.tasks:
             parser.error(f"no task `{task}`; the tasks are {', '.join(suite.tasks)}")
-    scores = {task: HeldOut(arguments.program, arguments.out, suite, task).scores() for task in tasks}
+    scores = {task: [HeldOut(arguments.program, arguments.out, suite, task, seed).scores() for seed in arguments.seeds] for task in tasks}
     print("| | " + " | ".join(scores) + " |\n|---|" + "---|" * len(scores))
-    for name in next(iter(scores.values())):
-        print(f"| {name} | " + " | ".join(f"{of[name]:.3f}" for of in scores.values()) + " |")
+    for name in next(iter(scores.values()))[0]:
+        print(f"| {name} | " + " | ".join(spread([of[name] for of in seeds]) for seeds in scores.values()) + " |")
 
 
 if __name__ == "__main__":

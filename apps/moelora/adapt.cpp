@@ -1,7 +1,8 @@
-// moelora adapt RUN --task NEW --to DIR
+// moelora adapt RUN --task NEW
 #include "train/adapt.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -12,7 +13,7 @@ namespace moelora::app {
 namespace {
 
 struct AdaptFlags {
-  std::string run;
+  std::filesystem::path run;
   std::string data;
   std::string to;
   std::string search = "gradient";
@@ -22,6 +23,7 @@ struct AdaptFlags {
 void run_adapt(AdaptFlags& own) {
   install_interrupt_handlers();
   own.options.data = own.data;
+  if (own.to.empty()) own.to = (own.run / "").parent_path().string() + "-" + own.options.task;
   own.options.to = own.to;
   own.options.gradient = own.search == "gradient";
   const train::AdaptResult result = train::adapt(own.run, own.options);
@@ -37,7 +39,7 @@ void run_adapt(AdaptFlags& own) {
 void add_adapt(CLI::App& app, const GlobalFlags&) {
   CLI::App* verb = add_verb(
       app, "adapt", "a new task for a finished run, from a few labelled rows, without training the adapter",
-      "moelora adapt runs/medical --task triage --data few.jsonl --to runs/triage\n"
+      "moelora adapt runs/medical --task triage --data few.jsonl      (the new run: runs/medical-triage)\n"
       "  moelora adapt runs/medical --task triage --data few.jsonl --to runs/triage --tasks.triage.metric=accuracy\n"
       "  moelora adapt runs/medical --task triage --weights uniform --to runs/triage");
   const auto own = std::make_shared<AdaptFlags>();
@@ -61,7 +63,7 @@ void add_adapt(CLI::App& app, const GlobalFlags&) {
                           ->check(CLI::PositiveNumber)
                           ->capture_default_str()
                           ->excludes(weights);
-  verb->add_option("--to", own->to, "directory of the new run, which must not exist")->required();
+  verb->add_option("--to", own->to, "directory of the new run, which must not exist; else RUN-TASK");
   verb->add_option("--base", own->options.base, "the base model, where it isn't where it was");
   verb->allow_extras();
   verb->callback([verb, rate, own] {

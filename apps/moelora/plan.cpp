@@ -11,7 +11,6 @@
 #include "core/error.h"
 #include "core/suggest.h"
 #include "train/machine.h"
-#include "train/parameter_count.h"
 #include "train/progress.h"
 #include "verbs.h"
 
@@ -26,6 +25,13 @@ struct PlanFlags {
 
 double gib(int64_t bytes) {
   return static_cast<double>(bytes) / (1 << 30);
+}
+
+void print_trained(const train::Plan& plan) {
+  std::printf("trained parameters    %14lld  (%.3f %%)\n", static_cast<long long>(plan.trained_parameters),
+              100.0 * static_cast<double>(plan.trained_parameters) / static_cast<double>(plan.base_parameters));
+  std::printf("                      = %s\n", plan.trained_parameters_formula.c_str());
+  std::printf("                        %s\n", plan.trained_parameters_letters.c_str());
 }
 
 /// A published model's shape in every form that its linears can be kept in, beside each other.
@@ -48,7 +54,11 @@ void plan_forms(const PlanFlags& own, const std::vector<std::string>& overrides)
                 gib(plan.optimizer_bytes), gib(plan.activation_bytes),
                 gib(plan.weight_bytes + plan.optimizer_bytes + plan.activation_bytes), plan.gflops, plan.tokens_per_s);
   }
-  if (own.json) std::cout << json.dump(2) << "\n";
+  if (own.json) {
+    std::cout << json.dump(2) << "\n";
+  } else {
+    print_trained(train::plan_model(config, shape, train::PlanShapeOptions().tasks));
+  }
 }
 
 void run_plan(const PlanFlags& own, const std::vector<std::string>& overrides) {
@@ -65,11 +75,7 @@ void run_plan(const PlanFlags& own, const std::vector<std::string>& overrides) {
     return;
   }
   std::printf("base parameters       %14lld\n", static_cast<long long>(plan.base_parameters));
-  std::printf("trained parameters    %14lld  (%.3f %%)\n", static_cast<long long>(plan.trained_parameters),
-              100.0 * static_cast<double>(plan.trained_parameters) / static_cast<double>(plan.base_parameters));
-  std::printf("                      = %s\n", plan.trained_parameters_formula.c_str());
-  if (plan.trained_parameters != plan.base_parameters)
-    std::printf("                        %s\n", train::kFormulaLetters);
+  print_trained(plan);
   std::printf("memory: weights       %14.2f GiB\n", gib(plan.weight_bytes));
   std::printf("        optimizer     %14.2f GiB  (masters, gradients, moments)\n", gib(plan.optimizer_bytes));
   std::printf("        activations   %14.2f GiB  (of one micro-batch)\n", gib(plan.activation_bytes));

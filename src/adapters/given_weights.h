@@ -26,7 +26,7 @@ class GivenWeights : public Mixer {
   at::Tensor task_columns(int64_t task) const override;
   at::Tensor expert_weights(int64_t task) const override;
   /// "expert_weights" [tasks, N].
-  std::vector<NamedTensor> parameters() const override { return {{"expert_weights", table_}}; }
+  std::vector<NamedTensor> parameters() const override { return {{kExpertWeights, table_}}; }
 
  private:
   int64_t columns_per_expert_;

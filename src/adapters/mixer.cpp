@@ -32,7 +32,7 @@ at::Tensor UniformMixer::expert_weights(int64_t) const {
 }
 
 TaskEmbedding::TaskEmbedding(const TaskList& tasks, int64_t size, uint64_t seed)
-    : table(normal_parameter("task_embedding", {tasks.group_count(), size}, 1.0, seed)) {
+    : table(normal_parameter(kTaskEmbedding, {tasks.group_count(), size}, 1.0, seed)) {
   if (!tasks.groups.empty()) row_of = at::tensor(tasks.groups, at::kLong);
 }
 

@@ -64,7 +64,7 @@ GateOptions Mixers::gate_options(std::string name) const {
 std::shared_ptr<const Mixer> Mixers::task_gate(const std::string& path) {
   if (!embedding_) embedding_ = std::make_shared<TaskEmbedding>(tasks_, config_.gate.embedding_size, seed_);
   const bool shared = !config::has_gate_per_layer(config_);
-  auto gate = std::make_shared<TaskGate>(gate_options(shared ? "gate" : path + ".gate"), embedding_);
+  auto gate = std::make_shared<TaskGate>(gate_options(shared ? kGate : path + "." + kGate), embedding_);
   gates_.push_back(gate);
   if (!shared) return gate;
   return of_all_ = std::make_shared<SharedGate>(gate);
@@ -73,7 +73,7 @@ std::shared_ptr<const Mixer> Mixers::task_gate(const std::string& path) {
 std::shared_ptr<const Mixer> Mixers::snapshot_weights(const std::string& path) {
   const bool shared = !config::has_gate_per_layer(config_);
   auto weights = std::make_shared<SnapshotWeights>(
-      SnapshotOptions{.name = shared ? "expert_weights" : path + ".expert_weights",
+      SnapshotOptions{.name = shared ? kExpertWeights : path + "." + kExpertWeights,
                       .rank = config_.rank,
                       .experts = config::mixes_experts(config_.method) ? config_.experts : 1,
                       .snapshots = tasks_.snapshots});
@@ -83,7 +83,7 @@ std::shared_ptr<const Mixer> Mixers::snapshot_weights(const std::string& path) {
 
 std::vector<NamedTensor> Mixers::shared_parameters() const {
   std::vector<NamedTensor> shared;
-  if (embedding_) shared.emplace_back("task_embedding", embedding_->table);
+  if (embedding_) shared.emplace_back(kTaskEmbedding, embedding_->table);
   if (of_all_) std::ranges::copy(of_all_->parameters(), std::back_inserter(shared));
   return shared;
 }

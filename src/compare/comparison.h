@@ -34,10 +34,20 @@ struct VariantResults {
   std::vector<Result> seeds;  // in the order of the spec
 };
 
+/// The learning rates that variants were tried with, on the dev rows, with one seed.
+struct RateSearch {
+  std::string file;  // of the comparison that tried them; empty: this one
+  std::string code;  // of the sources that made the results
+  uint64_t seed = 0;
+  bool dev_is_score = false;  // higher is better; else a loss
+  std::vector<std::string> learning_rates;
+  std::vector<VariantResults> variants;  // without seeds
+};
+
 struct Comparison {
   config::CompareSpec spec;
-  uint64_t trial_seed = 0;  // of the learning rates' trials: the first, whatever seeds are shown
   Surroundings surroundings;
+  std::vector<RateSearch> searches;  // its own first, where it has a grid; then those that it names
   std::vector<VariantResults> variants;
   std::vector<Divergence> diverged;  // of a report alone: a comparison ends with them as its error
   int64_t computed = 0;              // runs of this process

@@ -39,10 +39,11 @@ std::string trial_text(const VariantResults& results, const std::string& learnin
   return text;
 }
 
-std::string grid_text(const Comparison& comparison, const Table& table) {
-  const bool score = table.rows.front().results->seeds.front().dev_is_score;
-  return "The same grid for every method, with seed " + std::to_string(comparison.trial_seed) +
-         ", chosen on the dev rows (" + (score ? "score: higher is better" : "loss: lower is better") + ")";
+std::string grid_text(const RateSearch& search) {
+  const std::string from = search.file.empty() ? "" : " of " + search.file + " (code " + search.code.substr(0, 8) + ")";
+  return "The same grid for every method" + from + ", with seed " + std::to_string(search.seed) +
+         ", chosen on the dev rows (" + (search.dev_is_score ? "score: higher is better" : "loss: lower is better") +
+         ")";
 }
 
 std::string rate_text(const VariantResults& results) {
@@ -65,6 +66,7 @@ std::string divergence_text(const Divergence& run) {
 
 Table make_table(const Comparison& comparison) {
   Table table;
+  if (comparison.variants.empty()) return table;
   for (const TaskResult& task : comparison.variants.front().seeds.front().tasks) {
     table.tasks.push_back(task.task);
     table.metrics.push_back(task.metric);
@@ -91,6 +93,36 @@ Table make_table(const Comparison& comparison) {
   return table;
 }
 
+namespace {
+
+nlohmann::ordered_json trials_json(const VariantResults& results) {
+  nlohmann::ordered_json trials = nlohmann::ordered_json::array();
+  for (const Trial& trial : results.trials) {
+    trials.push_back({{"learning_rate", trial.learning_rate},
+                      {"dev", trial.diverged ? nlohmann::ordered_json() : nlohmann::ordered_json(trial.dev)},
+                      {"diverged", trial.diverged}});
+  }
+  return trials;
+}
+
+nlohmann::ordered_json search_json(const RateSearch& search) {
+  nlohmann::ordered_json out = {{"file", search.file},
+                                {"code", search.code},
+                                {"seed", search.seed},
+                                {"dev_is_score", search.dev_is_score},
+                                {"learning_rates", search.learning_rates},
+                                {"variants", nlohmann::ordered_json::array()}};
+  for (const VariantResults& results : search.variants) {
+    out["variants"].push_back({{"name", results.variant.name},
+                               {"learning_rate", results.learning_rate},
+                               {"at_edge_of_grid", results.at_edge},
+                               {"trials", trials_json(results)}});
+  }
+  return out;
+}
+
+}  // namespace
+
 nlohmann::ordered_json comparison_json(const Comparison& comparison, const Table& table) {
   nlohmann::ordered_json out = {{"reference", comparison.spec.reference},
                                 {"seeds", comparison.spec.seeds},
@@ -114,14 +146,9 @@ nlohmann::ordered_json comparison_json(const Comparison& comparison, const Table
                                   {"train_seconds", row.train_seconds},
                                   {"learning_rate", results.learning_rate},
                                   {"at_edge_of_grid", results.at_edge},
-                                  {"trials", nlohmann::ordered_json::array()},
+                                  {"trials", trials_json(results)},
                                   {"mean", spread_json(row.mean)},
                                   {"tasks", nlohmann::ordered_json::object()}};
-    for (const Trial& trial : results.trials) {
-      one["trials"].push_back({{"learning_rate", trial.learning_rate},
-                               {"dev", trial.diverged ? nlohmann::ordered_json() : nlohmann::ordered_json(trial.dev)},
-                               {"diverged", trial.diverged}});
-    }
     for (size_t t = 0; t < table.tasks.size(); ++t) {
       one["tasks"][table.tasks[t]] = spread_json(row.tasks[t]);
       one["tasks"][table.tasks[t]]["metric"] = table.metrics[t];
@@ -134,6 +161,7 @@ nlohmann::ordered_json comparison_json(const Comparison& comparison, const Table
     for (const Result& result : results.seeds) one["results"].push_back(result.key);
     out["variants"].push_back(std::move(one));
   }
+  for (const RateSearch& search : comparison.searches) out["searches"].push_back(search_json(search));
   return out;
 }
 

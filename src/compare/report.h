@@ -25,7 +25,7 @@ struct Table {
   std::vector<Row> rows;
 };
 
-/// `comparison` must outlive it.
+/// Without rows where there is nothing but a grid of learning rates. `comparison` must outlive it.
 Table make_table(const Comparison& comparison);
 
 std::string comparison_markdown(const Comparison& comparison, const Table& table);
@@ -40,11 +40,11 @@ std::string write_comparison(const Comparison& comparison, const std::filesystem
 /// "0.412 ± 0.013"; without deviation where there is one seed.
 std::string spread_text(const Spread& spread);
 std::string difference_text(const BootstrapResult& difference);  // "+0.013 [−0.002, +0.028]"
-/// What the learning rates' grid is, without a full stop.
-std::string grid_text(const Comparison& comparison, const Table& table);
+/// Where a grid's numbers are from, without a full stop.
+std::string grid_text(const RateSearch& search);
 /// "0.005", or "0.005 (edge of the grid)".
 std::string rate_text(const VariantResults& results);
-/// Of the learning rates' grid: "0.5123", "diverged", or "–" where it wasn't tried.
+/// Of a grid of learning rates: "0.5123", "diverged", or "–" where it wasn't tried.
 std::string trial_text(const VariantResults& results, const std::string& learning_rate);
 /// Why a row of the table is compared with nothing.
 std::string no_difference_text(const Table& table, const Table::Row& row);

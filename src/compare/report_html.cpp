@@ -68,21 +68,26 @@ std::string difference_table(const Table& table) {
   return out + "</table></div>\n";
 }
 
-std::string grid_table(const Comparison& comparison, const Table& table) {
-  if (comparison.spec.learning_rates.empty()) return "";
-  std::string out = "<h2>Learning rates</h2>\n<p class=\"soft\">" + grid_text(comparison, table) +
-                    "</p>\n<div class=\"wide\"><table><tr><th>method";
-  for (const std::string& rate : comparison.spec.learning_rates) out += "<th>" + eval::html_escaped(rate);
+std::string grid_table(const RateSearch& search) {
+  std::string out =
+      "<p class=\"soft\">" + eval::html_escaped(grid_text(search)) + "</p>\n<div class=\"wide\"><table><tr><th>method";
+  for (const std::string& rate : search.learning_rates) out += "<th>" + eval::html_escaped(rate);
   out += "<th></tr>\n";
-  for (const Table::Row& row : table.rows) {
-    out += "<tr>" + cell(row.results->variant.name);
-    for (const std::string& rate : comparison.spec.learning_rates) {
-      out += (rate == row.results->learning_rate ? "<td class=\"best\">" : "<td>") +
-             eval::html_escaped(trial_text(*row.results, rate)) + "</td>";
+  for (const VariantResults& results : search.variants) {
+    out += "<tr>" + cell(results.variant.name);
+    for (const std::string& rate : search.learning_rates) {
+      out += (rate == results.learning_rate ? "<td class=\"best\">" : "<td>") +
+             eval::html_escaped(trial_text(results, rate)) + "</td>";
     }
-    out += cell(row.results->at_edge ? "edge of the grid" : "") + "</tr>\n";
+    out += cell(results.at_edge ? "edge of the grid" : "") + "</tr>\n";
   }
   return out + "</table></div>\n";
+}
+
+std::string grid_tables(const Comparison& comparison) {
+  std::string out = comparison.searches.empty() ? "" : "<h2>Learning rates</h2>\n";
+  for (const RateSearch& search : comparison.searches) out += grid_table(search);
+  return out;
 }
 
 /// What isn't in the tables, and why.
@@ -167,16 +172,22 @@ std::string gates(const Table& table) {
 std::string comparison_html(const Comparison& comparison, const Table& table) {
   std::vector<std::string> names;
   for (const Table::Row& row : table.rows) names.push_back(row.results->variant.name);
-  return std::string(kHead) + "<h1>Comparison</h1>\n<p class=\"soft\">" + std::to_string(comparison.spec.seeds.size()) +
-         " seeds; mean ± standard deviation on the test rows" +
-         (comparison.missing > 0 ? "; not finished: " + std::to_string(comparison.missing) + " runs have no result yet"
-                                 : "") +
-         "</p>\n" + gaps(comparison) + score_table(table) + "<h2>By task</h2>\n" + legend(names) + bars(table, names) +
-         "<h2>Against " + eval::html_escaped(comparison.spec.reference) +
-         "</h2>\n<p class=\"soft\">Hierarchical bootstrap (seed, then group of rows), 95 % interval, Holm's "
-         "correction</p>\n" +
-         difference_table(table) + "<h2>Losses</h2>\n" + legend(names) + curves(table) + task_curves(table) +
-         gates(table) + grid_table(comparison, table) + "</body></html>\n";
+  std::string out = std::string(kHead) + "<h1>Comparison</h1>\n<p class=\"soft\">" +
+                    std::to_string(comparison.spec.seeds.size()) +
+                    " seeds; mean ± standard deviation on the test rows" +
+                    (comparison.missing > 0
+                         ? "; not finished: " + std::to_string(comparison.missing) + " runs have no test scores yet"
+                         : "") +
+                    "</p>\n" + gaps(comparison);
+  if (!table.rows.empty()) {
+    out += score_table(table) + "<h2>By task</h2>\n" + legend(names) + bars(table, names) + "<h2>Against " +
+           eval::html_escaped(comparison.spec.reference) +
+           "</h2>\n<p class=\"soft\">Hierarchical bootstrap (seed, then group of rows), 95 % interval, Holm's "
+           "correction</p>\n" +
+           difference_table(table) + "<h2>Losses</h2>\n" + legend(names) + curves(table) + task_curves(table) +
+           gates(table);
+  }
+  return out + grid_tables(comparison) + "</body></html>\n";
 }
 
 }  // namespace moelora::compare

@@ -18,7 +18,7 @@ std::string markdown_missing(const Comparison& comparison) {
   std::string out;
   for (const Divergence& run : comparison.diverged) out += "Diverged: " + divergence_text(run) + ".\n\n";
   if (comparison.missing > 0)
-    out += "Not finished: " + std::to_string(comparison.missing) + " runs have no result yet. ";
+    out += "Not finished: " + std::to_string(comparison.missing) + " runs have no test scores yet. ";
   if (!out.empty()) out += "Shown are the methods that have results, on the seeds that all of them have.\n\n";
   return out;
 }
@@ -56,21 +56,26 @@ std::string markdown_differences(const Comparison& comparison, const Table& tabl
   return out;
 }
 
-std::string markdown_grid(const Comparison& comparison, const Table& table) {
-  if (comparison.spec.learning_rates.empty()) return "";
-  std::string out = "\n## Learning rates\n\n" + grid_text(comparison, table) + ".\n\n| method |";
-  for (const std::string& rate : comparison.spec.learning_rates) out += " " + rate + " |";
+std::string markdown_grid(const RateSearch& search) {
+  std::string out = "\n" + grid_text(search) + ".\n\n| method |";
+  for (const std::string& rate : search.learning_rates) out += " " + rate + " |";
   out += "\n|---|";
-  for (size_t i = 0; i < comparison.spec.learning_rates.size(); ++i) out += "---|";
+  for (size_t i = 0; i < search.learning_rates.size(); ++i) out += "---|";
   out += "\n";
-  for (const Table::Row& row : table.rows) {
-    out += "| " + row.results->variant.name + " |";
-    for (const std::string& rate : comparison.spec.learning_rates) {
-      const std::string dev = trial_text(*row.results, rate);
-      out += rate == row.results->learning_rate ? " **" + dev + "** |" : " " + dev + " |";
+  for (const VariantResults& results : search.variants) {
+    out += "| " + results.variant.name + " |";
+    for (const std::string& rate : search.learning_rates) {
+      const std::string dev = trial_text(results, rate);
+      out += rate == results.learning_rate ? " **" + dev + "** |" : " " + dev + " |";
     }
     out += "\n";
   }
+  return out;
+}
+
+std::string markdown_grids(const Comparison& comparison) {
+  std::string out = comparison.searches.empty() ? "" : "\n## Learning rates\n";
+  for (const RateSearch& search : comparison.searches) out += markdown_grid(search);
   return out;
 }
 
@@ -125,18 +130,22 @@ std::string markdown_curves(const Table& table) {
 std::string comparison_markdown(const Comparison& comparison, const Table& table) {
   std::string seeds;
   for (const uint64_t seed : comparison.spec.seeds) seeds += (seeds.empty() ? "" : ", ") + std::to_string(seed);
-  std::string out = "# Comparison\n\nScores on the test rows, mean ± standard deviation over the seeds (" + seeds +
-                    ").\n\n" + markdown_missing(comparison) + markdown_scores(table) + "\n## Against `" +
-                    comparison.spec.reference + "`\n\nHierarchical bootstrap (seed, then group of rows), " +
-                    std::to_string(comparison.spec.resamples) +
-                    " resamples, 95 % interval, Holm's correction over the methods. ";
-  if (comparison.spec.seeds.size() < 5) out += "Fewer than five seeds: the intervals are too narrow. ";
-  out +=
-      "Methods that are made of single tasks' LoRAs share those runs; their time is that of the first that made "
-      "them.\n\n" +
-      markdown_differences(comparison, table) + markdown_curves(table) + markdown_grid(comparison, table);
-  return out + "\nData `" + comparison.surroundings.run.data + "`, base `" + comparison.surroundings.run.base +
-         "`, code `" + comparison.surroundings.code + "`.\n";
+  std::string out = "# Comparison\n\n";
+  if (table.rows.empty()) {
+    out += markdown_missing(comparison);
+  } else {
+    out += "Scores on the test rows, mean ± standard deviation over the seeds (" + seeds + ").\n\n" +
+           markdown_missing(comparison) + markdown_scores(table) + "\n## Against `" + comparison.spec.reference +
+           "`\n\nHierarchical bootstrap (seed, then group of rows), " + std::to_string(comparison.spec.resamples) +
+           " resamples, 95 % interval, Holm's correction over the methods. ";
+    if (comparison.spec.seeds.size() < 5) out += "Fewer than five seeds: the intervals are too narrow. ";
+    out +=
+        "Methods that are made of single tasks' LoRAs share those runs; their time is that of the first that made "
+        "them.\n\n" +
+        markdown_differences(comparison, table) + markdown_curves(table);
+  }
+  return out + markdown_grids(comparison) + "\nData `" + comparison.surroundings.run.data + "`, base `" +
+         comparison.surroundings.run.base + "`, code `" + comparison.surroundings.code + "`.\n";
 }
 
 }  // namespace moelora::compare

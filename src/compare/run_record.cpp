@@ -20,6 +20,24 @@ double rounded(double loss) {
   return std::round(loss * 1e5) / 1e5;
 }
 
+void read_curves_of(const std::filesystem::path& run, Result& result) {
+  std::ifstream lines(run / "metrics.jsonl");
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json record = nlohmann::json::parse(line);
+    if (record.contains("train")) result.train_curve.push_back({record.at("step"), record["train"].at("loss")});
+    if (!record.contains("eval")) continue;
+    for (const auto& [task, values] : record["eval"].items()) {
+      if (!values.contains("loss")) continue;  // a score alone, of a task none of whose dev rows fit with their answers
+      const CurvePoint point{record.at("step"), values["loss"]};
+      if (task == config::kBestOfMean) {
+        result.dev_curve.push_back(point);
+      } else {
+        result.task_dev_curves[task].push_back({point.step, rounded(point.loss)});
+      }
+    }
+  }
+}
+
 }  // namespace
 
 Stopwatch::Stopwatch(std::filesystem::path file) : file_(std::move(file)) {
@@ -56,20 +74,14 @@ void record_test(const eval::Evaluation& evaluation, Result& result) {
 }
 
 void read_curves(const std::filesystem::path& run, Result& result) {
-  std::ifstream lines(run / "metrics.jsonl");
-  for (std::string line; std::getline(lines, line);) {
-    const nlohmann::json record = nlohmann::json::parse(line);
-    if (record.contains("train")) result.train_curve.push_back({record.at("step"), record["train"].at("loss")});
-    if (!record.contains("eval")) continue;
-    for (const auto& [task, values] : record["eval"].items()) {
-      if (!values.contains("loss")) continue;  // a score alone, of a task none of whose dev rows fit with their answers
-      const CurvePoint point{record.at("step"), values["loss"]};
-      if (task == config::kBestOfMean) {
-        result.dev_curve.push_back(point);
-      } else {
-        result.task_dev_curves[task].push_back({point.step, rounded(point.loss)});
-      }
-    }
+  read_curves_of(run, result);
+  // Methods made of runs have none of their own: each task's is that of its LoRA, in steps of that run.
+  const std::filesystem::path tasks = run / "tasks";
+  if (!std::filesystem::is_directory(tasks)) return;
+  for (const std::filesystem::directory_entry& task : std::filesystem::directory_iterator(tasks)) {
+    Result own;
+    read_curves_of(task.path(), own);
+    result.task_dev_curves.merge(own.task_dev_curves);
   }
 }
 

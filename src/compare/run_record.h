@@ -27,7 +27,7 @@ class Stopwatch {
 /// Scores, and of each test row what it adds to them. Rows of one group have one number, in whichever tasks they stand.
 void record_test(const eval::Evaluation& evaluation, Result& result);
 
-/// Loss curves out of a run's metrics.jsonl; of a run that is made of several there are none.
+/// Loss curves out of a run's metrics.jsonl; of a run that is made of several there are each task's, of its LoRA.
 void read_curves(const std::filesystem::path& run, Result& result);
 
 }  // namespace moelora::compare

@@ -1,8 +1,10 @@
 #include "compare/runner.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +14,7 @@
 #include <utility>
 
 #include "compare/code_hash.h"
+#include "compare/rate_search.h"
 #include "compare/result_store.h"
 #include "compare/run_record.h"
 #include "compare/selection.h"
@@ -42,7 +45,6 @@ class Runner {
  public:
   Runner(const config::CompareSpec& spec, const RunnerOptions& options) : options_(options), results_(spec.results) {
     comparison_.spec = spec;
-    comparison_.trial_seed = spec.seeds.front();
     if (!options.code.empty() && !options.report_only)
       throw Error(ErrorKind::kInternal, {.where = "compare", .problem = "can't compute what other sources would"});
     comparison_.surroundings.code = options.code.empty() ? std::string(code_hash()) : results_.code_of(options.code);
@@ -84,6 +86,7 @@ class Runner {
                                     .data = dataset.hash,
                                     .config = {}};
     make_cells(files.shape, dataset.task_names());
+    for (const fs::path& file : spec().rates) named_searches_.push_back(read_search(file, comparison_.surroundings));
   }
 
   /// Every configuration is read before the first run, so that a mistake in the last one doesn't cost the others'
@@ -144,18 +147,26 @@ class Runner {
     computed_before_pass_ = comparison_.computed;
     comparison_.variants.clear();
     comparison_.diverged.clear();
+    comparison_.searches.clear();
     wanted_keys_.clear();
     missing_keys_.clear();
     known_keys_.clear();
     runs_of_unknown_rates_ = 0;
+    RateSearch own{
+        .code = comparison_.surroundings.code, .seed = spec().seeds.front(), .learning_rates = spec().learning_rates};
     for (const Variant& variant : variants(spec())) {
       VariantResults chosen{.variant = variant};
-      if (choose_learning_rate(chosen)) {
+      const bool is_chosen = choose_learning_rate(chosen);
+      own.dev_is_score = first_cell_of(variant).config.eval.generate;
+      own.variants.push_back(chosen);
+      if (is_chosen) {
         comparison_.variants.push_back(std::move(chosen));
       } else if (chosen.trials.size() < spec().learning_rates.size()) {
         runs_of_unknown_rates_ += static_cast<int64_t>(spec().seeds.size()) - 1;  // the first is one of its trials
       }
     }
+    if (!own.learning_rates.empty()) comparison_.searches.push_back(std::move(own));
+    std::ranges::copy(named_searches_, std::back_inserter(comparison_.searches));
     for (const uint64_t seed : spec().seeds) {
       for (VariantResults& all : comparison_.variants) {
         std::optional<Result> result = result_of(cell_of(all.variant, all.learning_rate, seed), /*with_test=*/true);
@@ -178,6 +189,7 @@ class Runner {
     keep_whole_seeds(comparison_);
     if (!comparison_.variants.empty() && !spec().seeds.empty()) return;
     throw_if_diverged(comparison_);
+    if (!spec().learning_rates.empty() && has_trials(comparison_.searches.front())) return;
     const std::vector<std::string> others = results_.list_codes(comparison_.surroundings.code);
     throw Error(ErrorKind::kData,
                 {.where = spec().results.string(),
@@ -202,17 +214,12 @@ class Runner {
       const Cell& cell = cell_of(all.variant, rate, spec().seeds.front());
       const std::optional<Result> result = result_of(cell, /*with_test=*/grid.size() == 1);
       if (!result) continue;
-      const bool diverged = !result->dev && !result->diverged.empty();
-      if (!result->dev && !diverged) {
-        throw Error(ErrorKind::kData,
-                    {.where = "learning_rates", .problem = "they are chosen on dev rows, and there are none"});
-      }
+      all.trials.push_back(make_trial(rate, *result));
       higher_is_better = cell.config.eval.generate;
-      if (diverged && problem.empty()) problem = result->diverged;
-      all.trials.push_back({.learning_rate = rate, .dev = result->dev.value_or(0), .diverged = diverged});
+      if (all.trials.back().diverged && problem.empty()) problem = result->diverged;
     }
     if (all.trials.empty() || (all.trials.size() < grid.size() && !options_.report_only)) return false;
-    if (take_best_rate(spec(), higher_is_better, all)) return true;
+    if (take_best_rate(grid, higher_is_better, all)) return true;
     if (all.trials.size() < grid.size()) return false;  // of a report alone: the others may not diverge
     comparison_.diverged.push_back({all.variant.name, spec().seeds.front(), list_names(grid), problem});
     return false;
@@ -342,6 +349,7 @@ class Runner {
   Comparison comparison_;
   std::map<std::string, std::vector<std::string>> rates_;  // of each variant: the grid, or the configuration's own
   std::map<std::tuple<std::string, std::string, uint64_t>, Cell> cells_;  // by variant, learning rate and seed
+  std::vector<RateSearch> named_searches_;
   std::set<std::string> computed_keys_;
   std::set<std::string> wanted_keys_, known_keys_, missing_keys_;  // of this pass
   int64_t runs_of_unknown_rates_ = 0;                              // whose keys can't be known yet

@@ -16,7 +16,14 @@ double rate_of(const std::string& text) {
 
 }  // namespace
 
-bool take_best_rate(const config::CompareSpec& spec, bool higher_is_better, VariantResults& results) {
+Trial make_trial(const std::string& learning_rate, const Result& result) {
+  if (result.dev) return {.learning_rate = learning_rate, .dev = *result.dev};
+  if (!result.diverged.empty()) return {.learning_rate = learning_rate, .diverged = true};
+  throw Error(ErrorKind::kData,
+              {.where = "learning_rates", .problem = "they are chosen on dev rows, and there are none"});
+}
+
+bool take_best_rate(const std::vector<std::string>& grid, bool higher_is_better, VariantResults& results) {
   const Trial* best = nullptr;
   for (const Trial& trial : results.trials) {
     if (trial.diverged) continue;
@@ -24,9 +31,9 @@ bool take_best_rate(const config::CompareSpec& spec, bool higher_is_better, Vari
   }
   if (best == nullptr) return false;
   results.learning_rate = best->learning_rate;
-  const auto [lowest, highest] = std::ranges::minmax(spec.learning_rates, {}, rate_of);
-  results.at_edge = spec.learning_rates.size() > 1 && (rate_of(results.learning_rate) <= rate_of(lowest) ||
-                                                       rate_of(results.learning_rate) >= rate_of(highest));
+  const auto [lowest, highest] = std::ranges::minmax(grid, {}, rate_of);
+  results.at_edge = grid.size() > 1 && (rate_of(results.learning_rate) <= rate_of(lowest) ||
+                                        rate_of(results.learning_rate) >= rate_of(highest));
   return true;
 }
 

@@ -5,8 +5,11 @@
 
 namespace moelora::compare {
 
+/// Throws Error (kData) for a result without dev rows, which says nothing of its rate.
+Trial make_trial(const std::string& learning_rate, const Result& result);
+
 /// Sets `learning_rate` and `at_edge` by the trials, which aren't empty; false where every one diverged.
-bool take_best_rate(const config::CompareSpec& spec, bool higher_is_better, VariantResults& results);
+bool take_best_rate(const std::vector<std::string>& grid, bool higher_is_better, VariantResults& results);
 
 /// Leaves out variants without any result and seeds that some of the others don't have.
 void keep_whole_seeds(Comparison& comparison);

@@ -14,8 +14,8 @@
 namespace moelora::config {
 namespace {
 
-const std::vector<std::string> kKeys = {"config", "output",         "results", "shared",    "methods",  "reference",
-                                        "seeds",  "learning_rates", "sweep",   "test_rows", "resamples"};
+const std::vector<std::string> kKeys = {"config", "output",         "results", "shared", "methods",   "reference",
+                                        "seeds",  "learning_rates", "rates",   "sweep",  "test_rows", "resamples"};
 const std::string kShared = "shared.";
 const std::string kRate = "train.learning_rate";
 
@@ -118,6 +118,8 @@ class SpecReader {
       for (const std::string& seed : texts(value, name)) spec_.seeds.push_back(number(value, name, seed, {}));
     } else if (name == "learning_rates") {
       spec_.learning_rates = texts(value, name);
+    } else if (name == "rates") {
+      for (const std::string& rates : texts(value, name)) spec_.rates.push_back(folder / rates);
     } else if (name == "sweep") {
       read_sweeps(value);
     } else if (name == "test_rows") {

@@ -35,7 +35,8 @@ struct CompareSpec {
   std::vector<CompareMethod> methods;  // in the order of the tables
   std::string reference;               // the method that the others are compared with
   std::vector<uint64_t> seeds;
-  std::vector<std::string> learning_rates;  // the grid, the same for every method; empty: each method's own
+  std::vector<std::string> learning_rates;   // the grid, the same for every method; empty: each method's own
+  std::vector<std::filesystem::path> rates;  // comparisons with a grid that chose them; relative to the spec's file
   std::vector<Sweep> sweeps;
   int64_t test_rows = 0;     // at most so many a task; 0: all
   int64_t resamples = 2000;  // of the bootstrap

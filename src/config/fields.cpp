@@ -140,8 +140,8 @@ std::vector<Field<RunConfig>> make_run_fields() {
       run_field<&Run::adapter, &Adapter::alpha>("adapter.alpha", above(0),
                                                 "The adapter's output is scaled by alpha / rank."),
       run_field<&Run::adapter, &Adapter::experts>("adapter.experts", between(1, 65536),
-                                                  "Number of experts, each of rank `rank` / `experts`; used by "
-                                                  "`moelora`, `uniform` and `molora`."),
+                                                  "Number of experts, each of rank `rank` / `experts`, of the "
+                                                  "methods that have several (below)."),
       run_field<&Run::adapter, &Adapter::dropout>(
           "adapter.dropout", from_to_below(0, 1),
           "Probability that an input of the adapter is dropped while training."),

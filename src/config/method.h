@@ -63,6 +63,11 @@ constexpr bool finds_weights_on_dev_rows(Method method) {
   return traits(method).dev_weights;
 }
 
+/// Whether a task's adapter holds what that task's data taught, and nothing of the others'.
+constexpr bool keeps_tasks_apart(Method method) {
+  return is_made_of_runs(method) && !finds_weights_on_dev_rows(method);
+}
+
 /// Whether one adapter is trained, which may start from another (`adapter.start`).
 constexpr bool trains_one_adapter(Method method) {
   return traits(method).trains == Trains::kAdapter;

@@ -292,7 +292,7 @@ class Adaptation {
     if (rows_.source) saved.config.data.sources.push_back(*rows_.source);
     if (!saved.config.data.tasks.empty()) saved.config.data.tasks.push_back(options_.task);
     for (auto& [name, value] : saved.tensors) {
-      if (name == "task_embedding") value = task_->embeddings();
+      if (name == adapters::kTaskEmbedding) value = task_->embeddings();
     }
     nlohmann::ordered_json record = {{"task", options_.task}, {"start", result_.start}, {"weights", result_.weights}};
     if (options_.weights.empty()) record["search"] = options_.gradient ? "gradient" : "evolution";

@@ -89,8 +89,8 @@ void import_moelora(config::RunConfig config, const ImportOptions& options) {
   load_model(setup);
   const at::NoGradGuard no_grad;
   for (const auto& [name, master] : setup.model.adapters->parameters()) {
-    if (name == "task_embedding") take_tasks(setup, checkpoint, options, master);
-    if (name == "gate") master.copy_(checkpoint.gate);
+    if (name == adapters::kTaskEmbedding) take_tasks(setup, checkpoint, options, master);
+    if (name == adapters::kGate) master.copy_(checkpoint.gate);
   }
   fill_linears(*setup.model.adapters, checkpoint.modules, options.checkpoint.string(),
                [](const LinearAdapter& linear, const io::LoraPair& pair) {

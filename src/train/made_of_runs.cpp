@@ -183,12 +183,12 @@ class RunsOfTasks {
     std::vector<NamedTensor> tensors = adapters::stack(experts, config().adapter.rank);
     at::Tensor table;
     for (const auto& [name, master] : setup_.model.adapters->parameters()) {
-      if (name == "expert_weights") table = master;
+      if (name == adapters::kExpertWeights) table = master;
     }
     const at::NoGradGuard no_grad;
     at::Tensor own = table.detach().clone().fill_(0);
     for (size_t t = 0; t < groups_.of_task.size(); ++t) own[static_cast<int64_t>(t)][groups_.of_task[t]].fill_(1);
-    tensors.emplace_back("expert_weights", own);
+    tensors.emplace_back(adapters::kExpertWeights, own);
     setup_.model.adapters->load(tensors);
     if (config().adapter.method != config::Method::kTaskArithmetic) return;
     double best = 0;

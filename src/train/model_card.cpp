@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/enum_names.h"
+#include "config/method.h"
 #include "core/error.h"
 #include "eval/metric.h"
 #include "io/hf_model.h"
@@ -90,6 +91,15 @@ std::string linears_of(const config::RunConfig& config) {
   return "quantised to " + config::name_of(config.quantization);
 }
 
+/// Whose data bears on whoever passes the weights on.
+std::string origin_of_weights(config::Method method, const std::string& task) {
+  if (config::keeps_tasks_apart(method))
+    return "Each task has a LoRA of its own: these weights hold what the data of `" + task +
+           "` taught them, and of the tasks in its group where it has one. The run's other tasks are listed too.";
+  return "These weights hold what the data of *every* task listed here taught them, not that of `" + task +
+         "` alone. Their licences all bear on whoever passes it on.";
+}
+
 }  // namespace
 
 std::string model_card(const OpenRun& run, const std::string& task, const ExportOptions& exported) {
@@ -115,13 +125,13 @@ std::string model_card(const OpenRun& run, const std::string& task, const Export
   card += row("system message", cell(config.chat_template.system));
   card += row("text before every prompt", cell(settings_of(run, task).prompt.value_or("")));
   card += row("trained on tasks", cell(tasks));
-  card += row("optimizer steps", std::to_string(run.saved.tasks[run.task_index(task)].step));
+  card += row(config::is_made_of_runs(config.adapter.method) ? "optimizer steps of all tasks' runs" : "optimizer steps",
+              std::to_string(run.saved.tasks[run.task_index(task)].step));
   card +=
       "\nPrompts must be written with this template and these options: the adapter was trained on exactly those.\n\n"
-      "## Data\n\nA and B of the experts are shared by all tasks, so these weights hold what the data of *every* task "
-      "listed here taught them, not that of `" +
-      task +
-      "` alone. Their licences all bear on whoever passes it on.\n\n"
+      "## Data\n\n" +
+      origin_of_weights(config.adapter.method, task) +
+      "\n\n"
       "| file | split | rows | licence | XXH3-128 |\n|---|---|---|---|---|\n";
   for (const data::SourceFile& source : run.saved.sources) {
     card += "| " + cell(source.path) + " | " + std::string(data::split_name(source.split)) + " | " +

@@ -30,14 +30,14 @@ NewTask::NewTask(OpenRun& run, const std::string& name) : run_(run), tasks_(run.
   run.model.adapters =
       std::make_unique<adapters::AdapterSet>(*run.model.decoder, config.adapter, tasks_, config.train.seed);
   for (auto& [parameter, value] : run.saved.tensors) {
-    if (parameter == "task_embedding") value = at::cat({value, at::zeros({1, value.size(1)}, at::kFloat)});
+    if (parameter == adapters::kTaskEmbedding) value = at::cat({value, at::zeros({1, value.size(1)}, at::kFloat)});
   }
   run.model.adapters->load(run.saved.tensors);
   for (const auto& [parameter, master] : run.model.adapters->parameters()) {
     at::Tensor leaf = master;
-    leaf.requires_grad_(parameter == "task_embedding");
-    if (parameter == "task_embedding") embedding_ = leaf;
-    if (parameter == "gate") gate_ = leaf;
+    leaf.requires_grad_(parameter == adapters::kTaskEmbedding);
+    if (parameter == adapters::kTaskEmbedding) embedding_ = leaf;
+    if (parameter == adapters::kGate) gate_ = leaf;
   }
   if (!has_one_gate()) return;
   const at::Tensor gate = gate_.detach().to(at::kDouble);

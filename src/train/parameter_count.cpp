@@ -16,6 +16,26 @@ struct AdaptedLinears {
   int64_t in_and_out = 0;  // S
 };
 
+constexpr const char* kAdapterLetters =
+    "S: in + out, I: in, both summed over the L adapted linears; r: rank, N: experts, d_t: gate.embedding_size, T: "
+    "tasks";
+constexpr const char* kBaseLetters =
+    "V: vocabulary, d: hidden size, once for a tied head, else twice; W: the linears and their biases, n: the norms";
+
+struct BaseParameters {
+  int64_t embeddings = 0;  // 2 where the head has one of its own
+  int64_t linears = 0;     // with biases
+  int64_t norms = 0;
+};
+
+BaseParameters base_parameters(const nn::ModelConfig& c) {
+  BaseParameters base{.embeddings = c.tied_head ? 1 : 2, .norms = c.hidden_size};
+  for (const nn::LinearShape& linear : linears_of(c)) base.linears += linear.out * (linear.in + (linear.bias ? 1 : 0));
+  const int64_t norms = 2 + (c.names.attention_output_norm.empty() ? 0 : 1) + (c.names.mlp_output_norm.empty() ? 0 : 1);
+  base.norms += c.layers * (norms * c.hidden_size + (c.qk_norm ? 2 * c.head_dim : 0));
+  return base;
+}
+
 AdaptedLinears adapted_linears(const config::AdapterConfig& adapter, const nn::ModelConfig& shape) {
   const std::vector<nn::LinearShape> all = linears_of(shape);
   std::vector<std::string> paths;
@@ -47,19 +67,24 @@ int64_t linear_parameter_count(const nn::ModelConfig& shape) {
   return count;
 }
 
-int64_t base_parameter_count(const nn::ModelConfig& c) {
-  int64_t count = c.vocab_size * c.hidden_size * (c.tied_head ? 1 : 2) + c.hidden_size;
-  for (const nn::LinearShape& linear : linears_of(c)) count += linear.out * (linear.in + (linear.bias ? 1 : 0));
-  const int64_t norms = 2 + (c.names.attention_output_norm.empty() ? 0 : 1) + (c.names.mlp_output_norm.empty() ? 0 : 1);
-  return count + c.layers * (norms * c.hidden_size + (c.qk_norm ? 2 * c.head_dim : 0));
+int64_t base_parameter_count(const nn::ModelConfig& shape) {
+  const BaseParameters base = base_parameters(shape);
+  return base.embeddings * shape.vocab_size * shape.hidden_size + base.linears + base.norms;
 }
 
 TrainedCount count_trained_parameters(const config::AdapterConfig& adapter, const nn::ModelConfig& shape,
                                       int64_t tasks) {
-  if (config::trains_base(adapter.method)) return {base_parameter_count(shape), "the base's"};
-  const AdaptedLinears linears = adapted_linears(adapter, shape);
   const auto text = [](int64_t number) { return std::to_string(number); };
-  TrainedCount trained{adapter.rank * linears.in_and_out, {}};
+  if (config::trains_base(adapter.method)) {
+    const BaseParameters base = base_parameters(shape);
+    return {base_parameter_count(shape),
+            std::string(shape.tied_head ? "V d" : "2 V d") + " + W + n = " + (shape.tied_head ? "" : "2 x ") +
+                text(shape.vocab_size) + " x " + text(shape.hidden_size) + " + " + text(base.linears) + " + " +
+                text(base.norms),
+            kBaseLetters};
+  }
+  const AdaptedLinears linears = adapted_linears(adapter, shape);
+  TrainedCount trained{adapter.rank * linears.in_and_out, {}, kAdapterLetters};
   std::string letters = "r S", numbers = text(adapter.rank) + " x " + text(linears.in_and_out);
   if (config::is_made_of_runs(adapter.method)) {
     trained.count *= tasks;

@@ -20,16 +20,12 @@ int64_t base_parameter_count(const nn::ModelConfig& shape);
 
 struct TrainedCount {
   int64_t count = 0;
-  std::string formula;  // "r S + d_t (T + N) = 16 x 29184 + 64 x (8 + 8)", of the letters that kFormulaLetters explains
+  std::string formula;  // "r S + d_t (T + N) = 16 x 29184 + 64 x (8 + 8)"
+  std::string letters;  // what the formula's stand for
 };
 
 /// For `tasks` tasks (a group of them is one). Throws Error (kConfig) where a target matches nothing.
 TrainedCount count_trained_parameters(const config::AdapterConfig& adapter, const nn::ModelConfig& shape,
                                       int64_t tasks);
-
-/// What the letters of the formulas stand for.
-inline constexpr const char* kFormulaLetters =
-    "S: in + out, I: in, both summed over the L adapted linears; r: rank, N: experts, d_t: gate.embedding_size, T: "
-    "tasks";
 
 }  // namespace moelora::train

@@ -126,6 +126,7 @@ Plan plan_model(const config::RunConfig& config, const nn::ModelConfig& shape, i
   TrainedCount trained = count_trained_parameters(adapter, shape, tasks);
   plan.trained_parameters = trained.count;
   plan.trained_parameters_formula = std::move(trained.formula);
+  plan.trained_parameters_letters = std::move(trained.letters);
   const int64_t bytes = compute_dtype(config.train.dtype) == at::kFloat ? 4 : 2;
   plan.weight_bytes = (plan.base_parameters - linear_parameter_count(shape)) * bytes;
   for (int64_t layer = 0; layer < shape.layers; ++layer) {

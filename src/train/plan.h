@@ -12,10 +12,10 @@ namespace moelora::train {
 struct Plan {
   int64_t base_parameters = 0;
   int64_t trained_parameters = 0;
-  std::string trained_parameters_formula;  // its letters: train/parameter_count.h
-  int64_t weight_bytes = 0;                // the base: in the compute dtype, its linears as they are quantised
-  int64_t optimizer_bytes = 0;             // masters, gradients and both moments, float32; and the LoRAs of runs before
-  int64_t activation_bytes = 0;            // what one micro-batch of train.tokens_per_batch keeps for backward
+  std::string trained_parameters_formula, trained_parameters_letters;  // train/parameter_count.h
+  int64_t weight_bytes = 0;      // the base: in the compute dtype, its linears as they are quantised
+  int64_t optimizer_bytes = 0;   // masters, gradients and both moments, float32; and the LoRAs of runs before
+  int64_t activation_bytes = 0;  // what one micro-batch of train.tokens_per_batch keeps for backward
   int64_t steps = 0;
   double tokens_per_step = 0;
   double gflops = 0;        // of this machine's products with the base's linears, measured in their form

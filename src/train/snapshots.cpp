@@ -59,7 +59,8 @@ void load_snapshots(RunSetup& setup, const std::vector<int64_t>& steps) {
   }
   std::vector<NamedTensor> tensors = adapters::stack(snapshots, config.adapter.rank);
   for (const auto& [gate, rows] : weights)
-    tensors.emplace_back(gate == "shared" ? "expert_weights" : gate + ".expert_weights", at::stack(rows));
+    tensors.emplace_back(gate == "shared" ? adapters::kExpertWeights : gate + "." + adapters::kExpertWeights,
+                         at::stack(rows));
   setup.model.decoder = setup.model.take_base();
   setup.model.adapters =
       std::make_unique<adapters::AdapterSet>(*setup.model.decoder, config.adapter, std::move(tasks), config.train.seed);

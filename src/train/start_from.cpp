@@ -64,7 +64,7 @@ void start_from(const RunSetup& setup, const std::filesystem::path& start) {
   std::vector<adapters::NamedTensor> values;
   for (const auto& [name, master] : setup.model.adapters->parameters()) {
     const auto value = given.find(name);
-    const bool embedding = name == "task_embedding";  // its rows are tasks: other tasks may be there
+    const bool embedding = name == adapters::kTaskEmbedding;  // its rows are tasks: other tasks may be there
     if (value == given.end() ||
         value->second.sizes().slice(embedding ? 1 : 0) != master.sizes().slice(embedding ? 1 : 0)) {
       fail("the run's adapter has another shape", "no fitting `" + name + "`",

@@ -1,4 +1,5 @@
-"""The headline's comparison in small: all methods of examples/icd10/compare.yaml on the real tasks and base, cut in the middle, gone on with and reported.
+"""The headline's comparison in small: all methods of examples/icd10/compare.yaml on the real tasks and base, cut in the middle, gone on with and reported;
+and the whole one as docs/experiments.md has it.
 
   python tests/cli/headline.py --program PATH --fixtures FOLDER
 """
@@ -12,6 +13,7 @@ from checks import require, run_checks
 from small_runs import INTERRUPTED
 
 SPEC = pathlib.Path(__file__).resolve().parents[2] / "examples/icd10/compare.yaml"
+CODE = "92de1b27"  # of the sources that made the headline's results
 METHODS = ["moelora", "moelora, weights of sum 1", "moelora, a gate per layer", "without gate", "token gate", "lora", "lora, task prompt",
            "lora per task, r", "lora per task, r / T", "lorahub", "task arithmetic", "full"]
 TASKS = ["chapter", "criterion", "dialogue", "event", "normalise", "polarity", "relation", "report"]
@@ -53,5 +55,16 @@ def check_quick_form(place, _):
     require((place.path / "quick/report.md").read_bytes() == report and results(place) == after, "and leaves the same")
 
 
+def check_documented(place, _):
+    """The documented headline is what the committed results give: every paragraph and table of their report."""
+    place.run_well("compare", SPEC, "--report-only", "--code", CODE, "--output=headline", timeout=300)
+    docs = (SPEC.parents[2] / "docs/experiments.md").read_text()
+    blocks = [block for block in (place.path / "headline/report.md").read_text().strip().split("\n\n") if not block.startswith("#")]
+    require(len(blocks) >= 9, f"scores, differences, losses, two grids and what they are: {len(blocks)} blocks")
+    for block in blocks:
+        require(block in docs, f"docs/experiments.md hasn't what the report says: {block}")
+    require(json.loads((place.path / "headline/report.json").read_text())["seeds"] == [1, 2, 3, 4, 5], "five seeds")
+
+
 if __name__ == "__main__":
-    run_checks(__doc__, {"quick form": check_quick_form})
+    run_checks(__doc__, {"quick form": check_quick_form, "documented": check_documented})

@@ -8,10 +8,14 @@ import json
 import pathlib
 import pickle
 import subprocess
+import sys
 import zipfile
 
 import torch
 import transformers
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fixtures"))
+import published  # noqa: F401  its classes, for AutoModelForCausalLM
 from checks import require, run_checks
 from safetensors.torch import load_file, save_file
 
@@ -24,7 +28,8 @@ def load_base(directory):
 
 
 def linears(model):
-    return {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and name != "lm_head"}
+    return {name: module for name, module in model.named_modules()
+            if isinstance(module, torch.nn.Linear) and name not in ("lm_head", "transformer.output_layer")}
 
 
 def checkpoint(model, generator, dtype=torch.float32):
@@ -89,6 +94,14 @@ def our_logits(place, run, task, prompts):
 
 def task_flags():
     return [part for task, number in TASKS.items() for part in ("--task", f"{task}={number}")]
+
+
+def gives_the_same_logits_on_chatglm(place, fixtures):
+    """The base that the public code is for, with its fused q, k and v."""
+    place.model = pathlib.Path(fixtures).resolve() / "chatglm/f32"
+    names = {name.rsplit(".", 1)[1] for name in linears(load_base(place.model))}
+    require(names == {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}, f"the published names: {names}")
+    gives_the_same_logits(place, fixtures)
 
 
 def gives_the_same_logits(place, _):
@@ -280,4 +293,4 @@ if __name__ == "__main__":
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)
     run_checks(__doc__, {check.__name__: check for check in (
-        gives_the_same_logits, is_a_run_like_any_other, hostile_files_are_refused, a_plain_lora_starts_a_run)})
+        gives_the_same_logits, gives_the_same_logits_on_chatglm, is_a_run_like_any_other, hostile_files_are_refused, a_plain_lora_starts_a_run)})

@@ -3,6 +3,7 @@
   python tests/cli/methods.py --program PATH --fixtures FOLDER [--only PART_OF_A_NAME]
 """
 import json
+import math
 import re
 import signal
 import warnings
@@ -15,6 +16,7 @@ from small_runs import INTERRUPTED, config_of, metrics, start, train, wait_for_l
 def check_method(place, name, **adapter):
     """Train, evaluate, gates, export, generate. The exported adapters are in <name>-peft."""
     run = train(place, name, **adapter)
+    check_count(place, name, run)
     lines = metrics(run)
     require([line["step"] for line in lines if "train" in line] == list(range(1, 9)), f"{name}: a line for every step")
     require([line["step"] for line in lines if "eval" in line] == [4, 8], f"{name}: an evaluation every 4 steps")
@@ -35,6 +37,20 @@ def check_method(place, name, **adapter):
             f"{name}: prompts from standard input give what --prompt gives")
 
 
+def check_count(place, name, run):
+    """`plan` prints a formula that gives the count it prints, and that is the count of what was trained."""
+    plan = json.loads(place.run_well("plan", f"{name}.yaml", "--json"))
+    numbers = plan["trained_parameters_formula"].rpartition("=")[2]
+    require(re.fullmatch(r"[0-9x+() ]+", numbers), f"{name}: a formula of numbers: {numbers}")
+    require(eval(numbers.replace("x", "*")) == plan["trained_parameters"], f"{name}: {numbers} isn't {plan['trained_parameters']}")
+    require(numbers.strip() in place.run_well("plan", f"{name}.yaml"), f"{name}: the table has the formula too")
+    if (run / "adapter").is_dir():
+        from safetensors import safe_open
+        with safe_open(run / "adapter/moelora.safetensors", "np") as file:
+            count = sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())
+        require(count == plan["trained_parameters"], f"{name}: {count} numbers in the adapter, {plan['trained_parameters']} planned")
+
+
 def check_gates(place, name, gates, uniform):
     print_out = place.run_well("gates", name)
     require("colour" in print_out and "echo" in print_out, f"{name}: the gates' table names the tasks")
@@ -49,8 +65,11 @@ def check_gates(place, name, gates, uniform):
     require(picture.tag == "{http://www.w3.org/2000/svg}svg", f"{name}: the picture is an SVG")
 
 
-def check_peft(place, name):
-    """What PEFT makes of the exported directories answers as the program does, token for token, and differs from the base."""
+def check_peft(place, name, before=None):
+    """What PEFT makes of the exported directories answers as the program does, token for token, and differs from the base.
+
+    `before`: the text that the method puts before every prompt of a task.
+    """
     import torch
     import transformers
     from peft import PeftModel
@@ -63,12 +82,13 @@ def check_peft(place, name):
     for task in ("colour", "echo"):
         base = transformers.AutoModelForCausalLM.from_pretrained(place.model, dtype=torch.float32)
         prompts = [f"test row {i}: write" for i in range(4)]
-        ids = [tokenizer.apply_chat_template([{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=True,
+        lead = before(task) if before else ""
+        ids = [tokenizer.apply_chat_template([{"role": "user", "content": lead + prompt}], add_generation_prompt=True, return_dict=True,
                                              return_tensors="pt")["input_ids"] for prompt in prompts]
         with torch.no_grad():
-            before = base(ids[0]).logits
+            of_base = base(ids[0]).logits
             model = PeftModel.from_pretrained(base, place.path / f"{name}-peft" / task)
-            effect = (model(ids[0]).logits - before).abs().max().item()
+            effect = (model(ids[0]).logits - of_base).abs().max().item()
         require(effect > 1e-2, f"{name}: the adapter of {task} changes the logits (by {effect})")
         expected = []
         for prompt in ids:
@@ -136,6 +156,7 @@ def check_molora(place, _):
 def check_task_prompt(place, _):
     check_method(place, "prompted", method="lora_task_prompt")
     require("Task: colour" in (place.path / "prompted/config.yaml").read_text(), "prompted: the prompts stand in the resolved configuration")
+    check_peft(place, "prompted", before=lambda task: f"Task: {task}\n")
     require_resumes(place, "prompted", method="lora_task_prompt")
 
 

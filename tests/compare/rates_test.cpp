@@ -43,6 +43,60 @@ TEST_F(Compared, ALearningRateThatDivergesIsTheWorstOfTheGrid) {
   EXPECT_EQ(run_comparison(grid, {.quiet = true}).computed, 0) << "it isn't trained again";
 }
 
+TEST_F(Compared, TheSearchThatGivenRatesAreOfStandsInTheReports) {
+  const std::string head = "config: run.yaml\nresults: results\nseeds: [1]\n";
+  const std::string lora = "reference: lora\nmethods: {lora: {adapter.method: lora}}\n";
+  const fs::path dir = made_.directory.path();
+  test::write_file(dir / "search.yaml", head + "learning_rates: [1.0e-30, 0.02, 0.01]\n" + lora);
+  config::CompareSpec search = config::load_compare_spec(dir / "search.yaml");
+  search.output = dir / "search";
+  const Comparison tried = run_comparison(search, {.quiet = true});
+  const config::CompareSpec given = spec("seeds: [2]\nrates: [search.yaml]\n" + lora);
+  const Comparison comparison = run_comparison(given, {.quiet = true});
+  EXPECT_EQ(comparison.computed, 1) << "what is shown isn't run";
+  ASSERT_EQ(comparison.searches.size(), 1u);
+  const RateSearch& shown = comparison.searches[0];
+  EXPECT_EQ(shown.file, "search.yaml");
+  EXPECT_EQ(shown.seed, 1u);
+  ASSERT_EQ(shown.variants.at(0).trials.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(shown.variants[0].trials[i].dev, tried.variants[0].trials[i].dev);
+  EXPECT_EQ(shown.variants[0].learning_rate, tried.variants[0].learning_rate);
+  const Table table = make_table(comparison);
+  const std::string markdown = comparison_markdown(comparison, table);
+  const std::string rows = markdown.substr(markdown.find("## Learning rates"));
+  EXPECT_THAT(rows, ::testing::HasSubstr("The same grid for every method of search.yaml (code "));
+  EXPECT_THAT(rows, ::testing::HasSubstr("| method | 1.0e-30 | 0.02 | 0.01 |"));
+  EXPECT_THAT(rows,
+              ::testing::HasSubstr(" **" + trial_text(shown.variants[0], shown.variants[0].learning_rate) + "** |"));
+  EXPECT_THAT(comparison_html(comparison, table), ::testing::HasSubstr("<th>1.0e-30"));
+  EXPECT_EQ(comparison_json(comparison, table)["searches"][0]["variants"][0]["trials"].size(), 3u);
+
+  // Of other data there is no search.
+  test::write_file(dir / "data/echo/dev.jsonl", "{\"input\": \"another\", \"target\": \"red\"}\n");
+  const Comparison other = run_comparison(given, {.quiet = true});
+  EXPECT_TRUE(other.searches.at(0).variants.at(0).trials.empty());
+  EXPECT_THAT(comparison_markdown(other, make_table(other)), ::testing::HasSubstr("| lora | – | – | – |"));
+
+  test::write_file(dir / "search.yaml", head + lora);
+  EXPECT_THAT([&] { run_comparison(given, {.quiet = true}); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("names a comparison that tries none")));
+}
+
+TEST_F(Compared, AReportAloneShowsTheGridWhereNothingWasTestedYet) {
+  const config::CompareSpec grid =
+      spec("seeds: [1, 2]\nlearning_rates: [1.0e-30, 0.02]\nmethods: {moelora: {adapter.method: moelora}}\n");
+  const Comparison whole = run_comparison(grid, {.quiet = true});
+  for (const Result& tested : whole.variants[0].seeds) fs::remove(grid.results / (tested.key + ".json"));
+  const Comparison part = run_comparison(grid, {.quiet = true, .report_only = true});
+  EXPECT_TRUE(part.variants.empty());
+  const Table table = make_table(part);
+  const std::string markdown = comparison_markdown(part, table);
+  EXPECT_THAT(markdown, ::testing::HasSubstr("## Learning rates"));
+  EXPECT_THAT(markdown, ::testing::HasSubstr("| moelora | **" + trial_text(whole.variants[0], "1.0e-30") + "** | – |"));
+  EXPECT_THAT(markdown, ::testing::Not(::testing::HasSubstr("## Against")));
+  EXPECT_THAT(comparison_html(part, table), ::testing::Not(::testing::HasSubstr("Against")));
+}
+
 TEST_F(Compared, AScoreIsChosenByItsHighestWhereTheLastRateDiverges) {
   const RunnerOptions scored{.quiet = true, .dev_scores = [](const train::RunSetup& setup) {
                                const double score = setup.config.train.learning_rate == 0.02 ? 0.9 : 0.2;

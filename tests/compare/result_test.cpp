@@ -26,7 +26,7 @@ Result made() {
   result.train_curve = {{1, 2.0}, {2, 1.0}};
   result.dev_curve = {{2, 1.5}};
   result.task_dev_curves = {{"items", {{2, 1.25}, {4, 1.0}}}, {"text", {{2, 1.75}, {4, 2.0}}}};
-  result.gates = {{"shared", {{0.25F, 0.75F}, {0.5F, 0.5F}}}};
+  result.gates = {{"layers.0.q_proj", {{0.25F, 0.75F}, {0.5F, 0.5F}}}, {"layers.1.q_proj", {{1, 0}, {0.375F, 0.625F}}}};
   result.gate_tasks = {"items", "labels"};
   result.tasks.push_back({.task = "items",
                           .metric = "micro_f1_set",
@@ -120,6 +120,8 @@ TEST(Report, PagesNeedNoNetworkAndEscapeNames) {
                                  .seeds = {made()}});
   comparison.variants.push_back(
       {.variant = {.name = "lora", .method = "lora"}, .learning_rate = "1e-4", .seeds = {made()}});
+  comparison.searches.push_back(
+      {.seed = 3, .learning_rates = {"1e-4", "1e-3"}, .variants = {comparison.variants[0], comparison.variants[1]}});
   comparison.diverged.push_back({.variant = "a <b>", .seed = 3, .learning_rates = "1", .problem = "not finite"});
   const Table table = make_table(comparison);
   const std::string html = comparison_html(comparison, table), markdown = comparison_markdown(comparison, table);
@@ -132,6 +134,8 @@ TEST(Report, PagesNeedNoNetworkAndEscapeNames) {
   EXPECT_THAT(html, ::testing::HasSubstr("<td>12</td><td>1e-4 (edge of the grid)</td><td>2 s</td>"));
   EXPECT_THAT(html, ::testing::HasSubstr("<td class=\"best\">0.2500</td><td>diverged</td><td>edge of the grid</td>"));
   EXPECT_THAT(html, ::testing::HasSubstr("Diverged: a &lt;b&gt;, seed 3, learning rate 1: not finite"));
+  for (const std::string text : {"gate: layers.0.q_proj", "gate: layers.1.q_proj", "labels", "0.25", "0.38", "0.62"})
+    EXPECT_THAT(html, ::testing::HasSubstr(">" + text + "</text>")) << "a map for each layer: tasks by experts";
   EXPECT_THAT(html, ::testing::HasSubstr("<figcaption>items</figcaption><svg"));
   EXPECT_THAT(markdown, ::testing::HasSubstr("| **0.25"));
   EXPECT_THAT(markdown, ::testing::HasSubstr("edge of the grid"));

@@ -9,6 +9,7 @@
 
 #include "compare/report.h"
 #include "compare/result_store.h"
+#include "compare/run_record.h"
 #include "compared.h"
 #include "config/load.h"
 #include "core/durable.h"
@@ -103,6 +104,11 @@ TEST_F(Compared, TheRunsOfTasksAreThoseOfTheTemplateAndMoveWithTheDirectory) {
   const auto sets = [&] { return std::distance(fs::directory_iterator(moved / "tasks"), fs::directory_iterator()); };
   const fs::path run = fs::directory_iterator(moved / "runs")->path();
   EXPECT_TRUE(fs::exists(run / "tasks/colour/adapter"));
+  Result curves;
+  read_curves(run, curves);
+  EXPECT_EQ(curves.task_dev_curves.size(), 2u) << "each task's, of its own LoRA";
+  EXPECT_FALSE(curves.task_dev_curves["echo"].empty());
+  EXPECT_TRUE(curves.dev_curve.empty() && curves.train_curve.empty());
   fs::remove_all(run / "adapter");
   EXPECT_EQ(again(), 1);
   EXPECT_EQ(sets(), 1);
@@ -134,7 +140,7 @@ TEST_F(Compared, AReportAloneHasTheSeedsThatAllMethodsWithResultsHave) {
   EXPECT_EQ(part.spec.seeds, std::vector<uint64_t>{1});
   ASSERT_EQ(part.variants.size(), 2u) << "the third has no result";
   for (const VariantResults& variant : part.variants) ASSERT_EQ(variant.seeds.size(), 1u);
-  EXPECT_THAT(comparison_markdown(part, make_table(part)), ::testing::HasSubstr("6 runs have no result yet"));
+  EXPECT_THAT(comparison_markdown(part, make_table(part)), ::testing::HasSubstr("6 runs have no test scores yet"));
 }
 
 TEST_F(Compared, AReportAloneShowsWhatAnotherVersionsSourcesMade) {

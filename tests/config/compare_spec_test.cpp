@@ -49,7 +49,7 @@ TEST(CompareSpec, EachMistakeIsOneMessage) {
       {"share: {}",
        "spec.yaml:4:1: unknown key `share` (expected one of config, output, results, shared, methods, reference, "
        "seeds, "
-       "learning_rates, sweep, test_rows, resamples); did you mean `shared`?"},
+       "learning_rates, rates, sweep, test_rows, resamples); did you mean `shared`?"},
       {"  lora: {adapter.method: lra}",
        "spec.yaml:4:26: unknown value for `adapter.method` (found `lra`; expected one of moelora, uniform, molora, "
        "lora, lora_task_prompt, lora_per_task, lorahub, task_arithmetic, full); did you mean `lora`?"},

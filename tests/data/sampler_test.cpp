@@ -80,6 +80,25 @@ TEST(SamplerOptions, TakeSharesOfAllTasksOrOfNone) {
   EXPECT_THAT(sampler_options({}, dataset).shares, testing::ElementsAre(2, 0.5));
 }
 
+TEST(StreamOptions, AreWhatTheConfigurationSaysOfTrainingAndOfEachTask) {
+  Dataset dataset;
+  dataset.tasks = {{.name = "a"}, {.name = "b"}};
+  dataset.tasks[1].settings.weight = 0.25;
+  config::TrainConfig config;
+  config.seed = 5;
+  config.temperature = 3;
+  config.batch_size = 24;
+  config.tokens_per_batch = 777;
+  config.loss_normalisation = config::LossNormalisation::kSample;
+  const StreamOptions options = stream_options(config, dataset);
+  EXPECT_EQ(options.sampler.seed, 5u);
+  EXPECT_EQ(options.sampler.temperature, 3);
+  EXPECT_EQ(options.sampler.batch_size, 24);
+  EXPECT_EQ(options.pack.tokens_per_batch, 777);
+  EXPECT_EQ(options.pack.normalisation, config::LossNormalisation::kSample);
+  EXPECT_THAT(options.pack.task_weights, testing::ElementsAre(1, 0.25));
+}
+
 TEST(Sampler, SharesFollowRowsToThePowerOfOneOverTemperature) {
   const std::vector<int64_t> sizes = {900, 90, 10};
   const EncodedRows rows = made_tasks(sizes);

@@ -145,6 +145,26 @@ TEST_F(Adapt, FallbacksAreWhatTheySay) {
   EXPECT_NEAR(*found.loss, std::min(found.losses.at("echo"), found.losses.at("colour")), 1e-9);
 }
 
+TEST_F(Adapt, FallbacksNeedNotOneGateForAllLayers) {
+  MadeRun layers;
+  layers.config.adapter.gate.scope = config::GateScope::kPerLayer;
+  write(layers);
+  const auto adapted = [&](const std::string& weights) {
+    AdaptOptions own = options(weights);
+    own.weights = weights;
+    adapt(layers.config.output, own);
+    return open_run(own.to).model.adapters->gates();
+  };
+  for (const adapters::GateTable& gate : adapted("uniform")) {
+    for (const double weight : gate.weights.back()) EXPECT_NEAR(weight, 0.5, 1e-6) << gate.name;
+  }
+  for (const adapters::GateTable& gate : adapted("echo")) EXPECT_EQ(gate.weights.back(), gate.weights[1]) << gate.name;
+  const std::vector<adapters::GateTable> nearest = adapted("nearest");
+  ASSERT_GT(nearest.size(), 1u);
+  const size_t known = nearest.front().weights.back() == nearest.front().weights[0] ? 0 : 1;
+  for (const adapters::GateTable& gate : nearest) EXPECT_EQ(gate.weights.back(), gate.weights[known]) << gate.name;
+}
+
 TEST_F(Adapt, FurtherTrainingStartsFromIt) {
   const AdaptOptions own = options("adapted");
   adapt(made_.config.output, own);

@@ -6,6 +6,7 @@
 
 #include "made_run.h"
 #include "train/finish.h"
+#include "train/trainer.h"
 
 namespace moelora::train {
 namespace {
@@ -59,6 +60,29 @@ TEST(Conflict, SaysNothingOfATaskThatIsNotInTheStep) {
   EXPECT_TRUE(cosines[0][0].has_value());
   EXPECT_FALSE(cosines[0][1].has_value());
   EXPECT_FALSE(cosines[1][1].has_value());
+}
+
+TEST(Conflict, IsReportedEveryNStepsAndChangesNothing) {
+  std::vector<NamedTensor> trained[2];
+  for (const bool reports : {false, true}) {
+    MadeRun made;
+    made.config.train.max_steps = 5;
+    made.config.train.batch_size = 24;  // all rows, so that both tasks are in every step
+    made.config.train.conflict_every = reports ? 2 : 0;
+    RunSetup setup = made.setup();
+    train(setup, {.quiet = true});
+    trained[reports] = moelora::testing::snapshot(setup);
+    std::vector<int64_t> steps;
+    for (const nlohmann::json& line : moelora::testing::metrics(made.config.output)) {
+      if (!line.contains("conflict")) continue;
+      steps.push_back(line["step"]);
+      const double cosine = line["conflict"]["colour"]["echo"];
+      EXPECT_LE(std::abs(cosine), 1.0);
+      EXPECT_NE(cosine, 0);
+    }
+    EXPECT_EQ(steps, reports ? std::vector<int64_t>({2, 4}) : std::vector<int64_t>());
+  }
+  moelora::testing::expect_same_tensors(trained[0], trained[1]);
 }
 
 }  // namespace

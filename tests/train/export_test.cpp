@@ -8,6 +8,7 @@
 #include <fstream>
 #include <span>
 
+#include "config/enum_names.h"
 #include "core/error.h"
 #include "io/hf_model.h"
 #include "io/json_file.h"
@@ -119,6 +120,21 @@ TEST(Export, SaysInTheModelCardWhatTheAdapterCameFrom) {
   EXPECT_THAT(card, ::testing::HasSubstr(run.base_hash));
   EXPECT_THAT(card, ::testing::HasSubstr("colour, echo"));
   for (const data::SourceFile& source : run.saved.sources) EXPECT_THAT(card, ::testing::HasSubstr(source.hash));
+}
+
+TEST(Export, SaysInTheModelCardWhoseDataIsInTheWeights) {
+  for (const config::Method method :
+       {config::Method::kMoelora, config::Method::kLoraPerTask, config::Method::kTaskArithmetic}) {
+    MadeRun made;
+    made.config.adapter.method = method;
+    write_artefact(made.setup(), 5);
+    const std::string card = model_card(open_run(made.config.output), "echo", {});
+    const bool own = method == config::Method::kLoraPerTask;
+    EXPECT_EQ(card.find("Each task has a LoRA of its own") != std::string::npos, own) << config::name_of(method);
+    EXPECT_EQ(card.find("the data of *every* task") != std::string::npos, !own) << config::name_of(method);
+    EXPECT_EQ(card.find("optimizer steps of all tasks' runs | 5") != std::string::npos,
+              method != config::Method::kMoelora);
+  }
 }
 
 TEST(Export, RefusesAnUnknownTaskAndAMethodWithoutAdapters) {

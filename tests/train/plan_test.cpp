@@ -106,7 +106,7 @@ TEST(CountTrainedParameters, SaysItsFormula) {
   EXPECT_EQ(formula(config::Method::kMoelora), "r S + d_t (T + N) = 8 x " + linears + " + 16 x (3 + 4)");
   adapter.gate.scope = config::GateScope::kPerLayer;
   EXPECT_EQ(formula(config::Method::kMoelora), "r S + d_t (T + L N) = 8 x " + linears + " + 16 x (3 + 14 x 4)");
-  EXPECT_EQ(formula(config::Method::kFull), "the base's");
+  EXPECT_EQ(formula(config::Method::kFull), "V d + W + n = 320 x 64 + 73984 + 320");
 }
 
 TEST(ChooseRecompute, TakesTheFirstThatFits) {
