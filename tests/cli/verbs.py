@@ -26,6 +26,8 @@ def check_adapt(place, _):
     place.run_well("adapt", "known", "--task", "fresh", "--weights", "0.9,0.1", "--to", "declared")
     weights_of_fresh = json.loads(place.run_well("gates", "declared", "--json"))["gates"][0]["weights"][2]
     require(abs(weights_of_fresh[0] - 0.9) < 1e-4, f"adapt: declared weights are the gate's: {weights_of_fresh}")
+    place.run_well("adapt", "known/", "--task", "fresh", "--weights", "uniform")
+    require((place.path / "known-fresh/adapter").is_dir(), "adapt: without --to the new run stands beside the run")
     place.run_well("eval", "gradient", "--task", "colour", "--quiet")
     place.run_well("generate", "gradient", "--task", "fresh", "--prompt", "what colour?")
     place.run_well("export", "gradient", "--to", "gradient-peft", "--task", "fresh")
