@@ -1,12 +1,15 @@
 // Every family against transformers: logits, loss, and the gradient of every base parameter, on packed ragged and even
-// batches.
+// batches; and that gradient against central differences in float64.
 #include "nn/decoder.h"
 
 #include <ATen/core/grad_mode.h>
 
+#include <cmath>
+
 #include "core/error.h"
 #include "support/families.h"
 #include "support/fixture.h"
+#include "support/gradcheck.h"
 
 namespace moelora::nn {
 namespace {
@@ -95,6 +98,33 @@ TEST_P(DecoderParity, GradientOfEveryBaseParameterEqualsTransformers) {
       EXPECT_LT(relative_difference(weight->stored().grad(), expected["grad." + weight->name()]), 1e-4)
           << weight->name();
     }
+  }
+}
+
+/// In a random direction of each parameter, by central differences of fourth order.
+TEST_P(DecoderParity, GradientInFloat64IsTheSlopeOfTheLoss) {
+  constexpr double kStep = 1e-3;
+  const FixtureBatch batch(batch_folder());
+  Decoder decoder = load_decoder(family() + "/f32", at::kDouble);
+  decoder.make_trainable();
+  PackedAttention attention(batch.cu_seqlens());
+  const auto loss = [&] { return batch.loss(decoder, decoder.forward(batch.rows(), attention, nullptr)); };
+  loss().backward();
+  const at::NoGradGuard no_grad;
+  for (const WeightPtr& weight : decoder.weights()) {
+    at::Tensor value = weight->stored();
+    const at::Tensor random = test::next_random_tensor(value.sizes().vec(), at::kDouble);
+    const at::Tensor direction = random.div(random.norm()), centre = value.detach().clone();
+    const auto loss_at = [&](double steps) {
+      value.copy_(centre.add(direction, steps * kStep));
+      const double there = loss().item<double>();
+      value.copy_(centre);
+      return there;
+    };
+    const double slope = value.grad().mul(direction).sum().item<double>();
+    const double expected = (8 * (loss_at(1) - loss_at(-1)) - (loss_at(2) - loss_at(-2))) / (12 * kStep);
+    EXPECT_NEAR(slope, expected, 1e-9) << weight->name();
+    EXPECT_GT(std::abs(slope), 1e-7) << weight->name();
   }
 }
 
