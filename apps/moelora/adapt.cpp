@@ -20,10 +20,17 @@ struct AdaptFlags {
   train::AdaptOptions options;
 };
 
+/// RUN-TASK, by the run's own name, whichever way it is named: `.` or `..` too.
+std::filesystem::path beside(const std::filesystem::path& run, const std::string& task) {
+  const std::filesystem::path whole = std::filesystem::absolute(run / "").lexically_normal().parent_path();
+  const std::filesystem::path to = whole.string() + "-" + task;
+  return run.is_absolute() ? to : to.lexically_proximate(std::filesystem::current_path());
+}
+
 void run_adapt(AdaptFlags& own) {
   install_interrupt_handlers();
   own.options.data = own.data;
-  if (own.to.empty()) own.to = (own.run / "").parent_path().string() + "-" + own.options.task;
+  if (own.to.empty()) own.to = beside(own.run, own.options.task).string();
   own.options.to = own.to;
   own.options.gradient = own.search == "gradient";
   const train::AdaptResult result = train::adapt(own.run, own.options);

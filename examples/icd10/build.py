@@ -95,9 +95,10 @@ def write(path, rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheel", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data")
-    parser.add_argument("--more-events", type=Path, help="write more training rows of event here instead of the tasks")
-    parser.add_argument("--base", type=Path, help="write the base's exercises here instead of the tasks")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--out", type=Path, default=Path(__file__).parent / "data")
+    what.add_argument("--more-events", type=Path, help="write more training rows of event here instead of the tasks")
+    what.add_argument("--base", type=Path, help="write the base's exercises here instead of the tasks")
     parser.add_argument("--rows", type=int, help="how many exercises of each stage to write, instead of all")
     arguments = parser.parse_args()
     listing = tabular.read(arguments.wheel)

@@ -60,7 +60,7 @@ def write_config(out, tasks):
         "moelora, shuffled ids": {**gate, **groups(tasks, lambda task, part: f"part_{part}")},
         "lora": {"adapter.method": "lora", "train.learning_rate": 5e-3},
     }
-    spec = ["config: moelora.yaml", "output: runs/icd10-shuffled-ids", "results: ../results", "seeds: [1, 2, 3]", "shared: {train.epochs: 1}", "methods:"]
+    spec = ["config: moelora.yaml", "output: runs/icd10-shuffled-ids", "results: ../results", "seeds: [1, 2, 3]", "shared: {train.epochs: 1, train.dtype: bfloat16}", "methods:"]
     spec += [f"  {name}: {json.dumps(changes)}" for name, changes in methods.items()]
     (out / "compare.yaml").write_text("\n".join(spec) + "\n", encoding="utf-8", newline="\n")
 

@@ -130,7 +130,7 @@ def _injury_phrasings(injury_pool, where, count, inputs, **more):
 
 
 def more_events(tabular, reader, count, row, inputs):
-    """Up to `count` training rows of event beyond those of `build`, whose `inputs` these are: the same codes, phrased again."""
+    """Up to `count` training rows of event beyond those of `build`, whose `inputs` these are: the same categories."""
     phrased = _injury_phrasings(injuries(tabular, reader, "train"), "train", count, inputs, copies=40)
     return [row("event", code, text, event_answer(parts, encounter), code.title) for code, parts, encounter, text in phrased]
 

@@ -31,7 +31,7 @@ def main():
         out = HERE / "degrees" / str(flipped)
         build.write(out / "data" / "conflict", build.conflict_suite(flipped))
         write_text(out / "conflict.yaml", config)
-        head = f"config: conflict.yaml\noutput: runs/synthetic-degrees/{flipped}\nresults: ../../results/conflict\nseeds: [1, 2, 3]\n"
+        head = f"config: conflict.yaml\noutput: runs/synthetic-degrees/{flipped}\nresults: ../../results/conflict\nseeds: [1, 2, 3]\nshared: {{train.dtype: bfloat16}}\n"
         write_text(out / "compare.yaml", head + "methods:\n" + METHODS)
 
 

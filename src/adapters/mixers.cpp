@@ -43,7 +43,7 @@ std::shared_ptr<const Mixer> Mixers::of(const std::string& path, int64_t in) {
     case Method::kTaskArithmetic:
       return of_all_ = std::make_shared<GivenWeights>(tasks_.size(), tasks_.group_count(), columns());
     case Method::kMolora:
-      return std::make_shared<TokenGate>(gate_options(path + ".gate"), in);
+      return std::make_shared<TokenGate>(gate_options(path + "." + kGate), in);
     case Method::kMoelora:
       return task_gate(path);
     case Method::kFull:

@@ -47,12 +47,12 @@ struct RateSearch {
 struct Comparison {
   config::CompareSpec spec;
   Surroundings surroundings;
-  std::vector<RateSearch> searches;  // its own first, where it has a grid; then those that it names
+  std::vector<RateSearch> searches;  // its own grid, or those that it names
   std::vector<VariantResults> variants;
   std::vector<Divergence> diverged;  // of a report alone: a comparison ends with them as its error
   int64_t computed = 0;              // runs of this process
   int64_t known = 0;                 // results that stood there already
-  int64_t missing = 0;               // runs without a result, where only what is known is reported
+  int64_t missing = 0;               // runs without a result or untested, where only what is known is reported
 };
 
 }  // namespace moelora::compare

@@ -1,7 +1,7 @@
 #include "compare/rate_search.h"
 
-#include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "compare/result_store.h"
 #include "compare/selection.h"
@@ -31,13 +31,11 @@ size_t count_trials(const RateSearch& search) {
   return count;
 }
 
-}  // namespace
-
-RateSearch read_search(const std::filesystem::path& file, Surroundings surroundings) {
+RateSearch read(const std::filesystem::path& file, Surroundings surroundings) {
   const config::CompareSpec spec = config::load_compare_spec(file);
   if (spec.learning_rates.empty()) {
     throw Error(ErrorKind::kConfig, {.where = file.string(),
-                                     .problem = "`rates` names a comparison that tries none",
+                                     .problem = "the comparison tries no learning rates",
                                      .expected = "one with `learning_rates`"});
   }
   ResultStore results(spec.results);
@@ -49,6 +47,18 @@ RateSearch read_search(const std::filesystem::path& file, Surroundings surroundi
   }
   most.file = file.filename().string();
   return most;
+}
+
+}  // namespace
+
+RateSearch read_search(const std::filesystem::path& file, const Surroundings& surroundings) {
+  try {
+    return read(file, surroundings);
+  } catch (const Error& error) {  // it is only shown: what is wrong with it is said as such
+    ErrorDetails details = error.details();
+    details.where = "`rates`: " + details.where;
+    throw Error(error.kind(), details);
+  }
 }
 
 bool has_trials(const RateSearch& search) {

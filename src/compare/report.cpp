@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "compare/rate_search.h"
 #include "core/durable.h"
 
 namespace moelora::compare {
@@ -14,6 +15,32 @@ nlohmann::ordered_json bootstrap_json(const BootstrapResult& result) {
 
 nlohmann::ordered_json spread_json(const Spread& spread) {
   return {{"mean", spread.mean}, {"deviation", spread.deviation}, {"seeds", spread.count}};
+}
+
+nlohmann::ordered_json trials_json(const VariantResults& results) {
+  nlohmann::ordered_json trials = nlohmann::ordered_json::array();
+  for (const Trial& trial : results.trials) {
+    trials.push_back({{"learning_rate", trial.learning_rate},
+                      {"dev", trial.diverged ? nlohmann::ordered_json() : nlohmann::ordered_json(trial.dev)},
+                      {"diverged", trial.diverged}});
+  }
+  return trials;
+}
+
+nlohmann::ordered_json search_json(const RateSearch& search) {
+  nlohmann::ordered_json out = {{"file", search.file},
+                                {"code", search.code},
+                                {"seed", search.seed},
+                                {"dev_is_score", search.dev_is_score},
+                                {"learning_rates", search.learning_rates},
+                                {"variants", nlohmann::ordered_json::array()}};
+  for (const VariantResults& results : search.variants) {
+    out["variants"].push_back({{"name", results.variant.name},
+                               {"learning_rate", results.learning_rate},
+                               {"at_edge_of_grid", results.at_edge},
+                               {"trials", trials_json(results)}});
+  }
+  return out;
 }
 
 }  // namespace
@@ -40,6 +67,7 @@ std::string trial_text(const VariantResults& results, const std::string& learnin
 }
 
 std::string grid_text(const RateSearch& search) {
+  if (!has_trials(search)) return "No result of " + search.file + " on this base and data";
   const std::string from = search.file.empty() ? "" : " of " + search.file + " (code " + search.code.substr(0, 8) + ")";
   return "The same grid for every method" + from + ", with seed " + std::to_string(search.seed) +
          ", chosen on the dev rows (" + (search.dev_is_score ? "score: higher is better" : "loss: lower is better") +
@@ -92,36 +120,6 @@ Table make_table(const Comparison& comparison) {
   }
   return table;
 }
-
-namespace {
-
-nlohmann::ordered_json trials_json(const VariantResults& results) {
-  nlohmann::ordered_json trials = nlohmann::ordered_json::array();
-  for (const Trial& trial : results.trials) {
-    trials.push_back({{"learning_rate", trial.learning_rate},
-                      {"dev", trial.diverged ? nlohmann::ordered_json() : nlohmann::ordered_json(trial.dev)},
-                      {"diverged", trial.diverged}});
-  }
-  return trials;
-}
-
-nlohmann::ordered_json search_json(const RateSearch& search) {
-  nlohmann::ordered_json out = {{"file", search.file},
-                                {"code", search.code},
-                                {"seed", search.seed},
-                                {"dev_is_score", search.dev_is_score},
-                                {"learning_rates", search.learning_rates},
-                                {"variants", nlohmann::ordered_json::array()}};
-  for (const VariantResults& results : search.variants) {
-    out["variants"].push_back({{"name", results.variant.name},
-                               {"learning_rate", results.learning_rate},
-                               {"at_edge_of_grid", results.at_edge},
-                               {"trials", trials_json(results)}});
-  }
-  return out;
-}
-
-}  // namespace
 
 nlohmann::ordered_json comparison_json(const Comparison& comparison, const Table& table) {
   nlohmann::ordered_json out = {{"reference", comparison.spec.reference},

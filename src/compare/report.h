@@ -40,7 +40,7 @@ std::string write_comparison(const Comparison& comparison, const std::filesystem
 /// "0.412 ± 0.013"; without deviation where there is one seed.
 std::string spread_text(const Spread& spread);
 std::string difference_text(const BootstrapResult& difference);  // "+0.013 [−0.002, +0.028]"
-/// Where a grid's numbers are from, without a full stop.
+/// Where a grid's numbers are from, or that there are none; without a full stop.
 std::string grid_text(const RateSearch& search);
 /// "0.005", or "0.005 (edge of the grid)".
 std::string rate_text(const VariantResults& results);

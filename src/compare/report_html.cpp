@@ -5,6 +5,7 @@
 
 #include "compare/gate_picture.h"
 #include "compare/plots.h"
+#include "compare/rate_search.h"
 #include "compare/report.h"
 #include "eval/html_text.h"
 
@@ -69,6 +70,7 @@ std::string difference_table(const Table& table) {
 }
 
 std::string grid_table(const RateSearch& search) {
+  if (!has_trials(search)) return "<p class=\"soft\">" + eval::html_escaped(grid_text(search)) + "</p>\n";
   std::string out =
       "<p class=\"soft\">" + eval::html_escaped(grid_text(search)) + "</p>\n<div class=\"wide\"><table><tr><th>method";
   for (const std::string& rate : search.learning_rates) out += "<th>" + eval::html_escaped(rate);
@@ -172,16 +174,16 @@ std::string gates(const Table& table) {
 std::string comparison_html(const Comparison& comparison, const Table& table) {
   std::vector<std::string> names;
   for (const Table::Row& row : table.rows) names.push_back(row.results->variant.name);
-  std::string out = std::string(kHead) + "<h1>Comparison</h1>\n<p class=\"soft\">" +
-                    std::to_string(comparison.spec.seeds.size()) +
-                    " seeds; mean ± standard deviation on the test rows" +
-                    (comparison.missing > 0
-                         ? "; not finished: " + std::to_string(comparison.missing) + " runs have no test scores yet"
-                         : "") +
-                    "</p>\n" + gaps(comparison);
+  std::string out = std::string(kHead) + "<h1>Comparison</h1>\n";
+  if (comparison.missing > 0) {
+    out += "<p class=\"soft\">Not finished: " + std::to_string(comparison.missing) +
+           " runs are missing or not tested yet</p>\n";
+  }
+  out += gaps(comparison);
   if (!table.rows.empty()) {
-    out += score_table(table) + "<h2>By task</h2>\n" + legend(names) + bars(table, names) + "<h2>Against " +
-           eval::html_escaped(comparison.spec.reference) +
+    out += "<p class=\"soft\">" + std::to_string(comparison.spec.seeds.size()) +
+           " seeds; mean ± standard deviation on the test rows</p>\n" + score_table(table) + "<h2>By task</h2>\n" +
+           legend(names) + bars(table, names) + "<h2>Against " + eval::html_escaped(comparison.spec.reference) +
            "</h2>\n<p class=\"soft\">Hierarchical bootstrap (seed, then group of rows), 95 % interval, Holm's "
            "correction</p>\n" +
            difference_table(table) + "<h2>Losses</h2>\n" + legend(names) + curves(table) + task_curves(table) +

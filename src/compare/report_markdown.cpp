@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <set>
 
+#include "compare/rate_search.h"
 #include "compare/report.h"
 
 namespace moelora::compare {
@@ -18,8 +19,9 @@ std::string markdown_missing(const Comparison& comparison) {
   std::string out;
   for (const Divergence& run : comparison.diverged) out += "Diverged: " + divergence_text(run) + ".\n\n";
   if (comparison.missing > 0)
-    out += "Not finished: " + std::to_string(comparison.missing) + " runs have no test scores yet. ";
-  if (!out.empty()) out += "Shown are the methods that have results, on the seeds that all of them have.\n\n";
+    out += "Not finished: " + std::to_string(comparison.missing) + " runs are missing or not tested yet. ";
+  if (!out.empty() && !comparison.variants.empty())
+    out += "Shown are the methods that have results, on the seeds that all of them have.\n\n";
   return out;
 }
 
@@ -57,6 +59,7 @@ std::string markdown_differences(const Comparison& comparison, const Table& tabl
 }
 
 std::string markdown_grid(const RateSearch& search) {
+  if (!has_trials(search)) return "\n" + grid_text(search) + ".\n";
   std::string out = "\n" + grid_text(search) + ".\n\n| method |";
   for (const std::string& rate : search.learning_rates) out += " " + rate + " |";
   out += "\n|---|";
@@ -66,7 +69,8 @@ std::string markdown_grid(const RateSearch& search) {
     out += "| " + results.variant.name + " |";
     for (const std::string& rate : search.learning_rates) {
       const std::string dev = trial_text(results, rate);
-      out += rate == results.learning_rate ? " **" + dev + "** |" : " " + dev + " |";
+      const bool is_best = rate == results.learning_rate;
+      out += is_best ? " **" + dev + "**" + (results.at_edge ? " (edge of the grid) |" : " |") : " " + dev + " |";
     }
     out += "\n";
   }

@@ -188,8 +188,9 @@ class Runner {
     const int64_t found = wanted - comparison_.missing;
     keep_whole_seeds(comparison_);
     if (!comparison_.variants.empty() && !spec().seeds.empty()) return;
-    throw_if_diverged(comparison_);
+    comparison_.variants.clear();
     if (!spec().learning_rates.empty() && has_trials(comparison_.searches.front())) return;
+    throw_if_diverged(comparison_);
     const std::vector<std::string> others = results_.list_codes(comparison_.surroundings.code);
     throw Error(ErrorKind::kData,
                 {.where = spec().results.string(),

@@ -247,6 +247,10 @@ class SpecReader {
 
   /// A key that two of grid, sweep and a method decide would be silently that of the last.
   void check_deciders() {
+    if (!spec_.rates.empty() && !spec_.learning_rates.empty()) {
+      add({.line = 1, .column = 1}, "`rates` names searches that are done, and `learning_rates` is another", "",
+          "one of them");
+    }
     std::map<std::string, std::string> deciders;
     if (!spec_.learning_rates.empty()) deciders[kRate] = "`learning_rates`";
     for (size_t i = 0; i < spec_.sweeps.size(); ++i) {

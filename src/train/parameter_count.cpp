@@ -20,7 +20,8 @@ constexpr const char* kAdapterLetters =
     "S: in + out, I: in, both summed over the L adapted linears; r: rank, N: experts, d_t: gate.embedding_size, T: "
     "tasks";
 constexpr const char* kBaseLetters =
-    "V: vocabulary, d: hidden size, once for a tied head, else twice; W: the linears and their biases, n: the norms";
+    "V: vocabulary, d: hidden size (V d: the embedding, and a head that isn't tied to it); W: the linears and their "
+    "biases, n: the norms";
 
 struct BaseParameters {
   int64_t embeddings = 0;  // 2 where the head has one of its own

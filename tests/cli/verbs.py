@@ -28,6 +28,9 @@ def check_adapt(place, _):
     require(abs(weights_of_fresh[0] - 0.9) < 1e-4, f"adapt: declared weights are the gate's: {weights_of_fresh}")
     place.run_well("adapt", "known/", "--task", "fresh", "--weights", "uniform")
     require((place.path / "known-fresh/adapter").is_dir(), "adapt: without --to the new run stands beside the run")
+    subprocess.run(place.command("adapt", ".", "--task", "newer", "--weights", "uniform"), cwd=place.path / "known", env=place.environment(), check=True,
+                   stdout=subprocess.DEVNULL)
+    require((place.path / "known-newer/adapter").is_dir(), "adapt: beside it by its own name, from within too")
     place.run_well("eval", "gradient", "--task", "colour", "--quiet")
     place.run_well("generate", "gradient", "--task", "fresh", "--prompt", "what colour?")
     place.run_well("export", "gradient", "--to", "gradient-peft", "--task", "fresh")

@@ -38,7 +38,7 @@ TEST_F(Compared, ALearningRateThatDivergesIsTheWorstOfTheGrid) {
   EXPECT_TRUE(variant.trials[1].diverged);
   EXPECT_EQ(variant.learning_rate, "0.02");
   const Table table = make_table(comparison);
-  EXPECT_THAT(comparison_markdown(comparison, table), ::testing::HasSubstr("** | diverged |"));
+  EXPECT_THAT(comparison_markdown(comparison, table), ::testing::HasSubstr("** (edge of the grid) | diverged |"));
   EXPECT_TRUE(comparison_json(comparison, table)["variants"][0]["trials"][1]["dev"].is_null());
   EXPECT_EQ(run_comparison(grid, {.quiet = true}).computed, 0) << "it isn't trained again";
 }
@@ -67,7 +67,7 @@ TEST_F(Compared, TheSearchThatGivenRatesAreOfStandsInTheReports) {
   EXPECT_THAT(rows, ::testing::HasSubstr("The same grid for every method of search.yaml (code "));
   EXPECT_THAT(rows, ::testing::HasSubstr("| method | 1.0e-30 | 0.02 | 0.01 |"));
   EXPECT_THAT(rows,
-              ::testing::HasSubstr(" **" + trial_text(shown.variants[0], shown.variants[0].learning_rate) + "** |"));
+              ::testing::HasSubstr(" **" + trial_text(shown.variants[0], shown.variants[0].learning_rate) + "** "));
   EXPECT_THAT(comparison_html(comparison, table), ::testing::HasSubstr("<th>1.0e-30"));
   EXPECT_EQ(comparison_json(comparison, table)["searches"][0]["variants"][0]["trials"].size(), 3u);
 
@@ -75,11 +75,17 @@ TEST_F(Compared, TheSearchThatGivenRatesAreOfStandsInTheReports) {
   test::write_file(dir / "data/echo/dev.jsonl", "{\"input\": \"another\", \"target\": \"red\"}\n");
   const Comparison other = run_comparison(given, {.quiet = true});
   EXPECT_TRUE(other.searches.at(0).variants.at(0).trials.empty());
-  EXPECT_THAT(comparison_markdown(other, make_table(other)), ::testing::HasSubstr("| lora | – | – | – |"));
+  for (const std::string& page :
+       {comparison_markdown(other, make_table(other)), comparison_html(other, make_table(other))}) {
+    EXPECT_THAT(page, ::testing::HasSubstr("No result of search.yaml on this base and data"));
+    EXPECT_THAT(page, ::testing::Not(::testing::HasSubstr("1.0e-30")));
+  }
 
   test::write_file(dir / "search.yaml", head + lora);
   EXPECT_THAT([&] { run_comparison(given, {.quiet = true}); },
-              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("names a comparison that tries none")));
+              ::testing::ThrowsMessage<Error>(::testing::AllOf(::testing::HasSubstr("`rates`: "),
+                                                               ::testing::HasSubstr("search.yaml"),
+                                                               ::testing::HasSubstr("tries no learning rates"))));
 }
 
 TEST_F(Compared, AReportAloneShowsTheGridWhereNothingWasTestedYet) {
@@ -92,9 +98,35 @@ TEST_F(Compared, AReportAloneShowsTheGridWhereNothingWasTestedYet) {
   const Table table = make_table(part);
   const std::string markdown = comparison_markdown(part, table);
   EXPECT_THAT(markdown, ::testing::HasSubstr("## Learning rates"));
-  EXPECT_THAT(markdown, ::testing::HasSubstr("| moelora | **" + trial_text(whole.variants[0], "1.0e-30") + "** | – |"));
+  EXPECT_THAT(markdown, ::testing::HasSubstr("| moelora | **" + trial_text(whole.variants[0], "1.0e-30") +
+                                             "** (edge of the grid) | – |"));
   EXPECT_THAT(markdown, ::testing::Not(::testing::HasSubstr("## Against")));
   EXPECT_THAT(comparison_html(part, table), ::testing::Not(::testing::HasSubstr("Against")));
+}
+
+TEST_F(Compared, AReportAloneShowsTheGridWhereMethodsHaveNoSeedInCommonOrDiverge) {
+  const std::string lora = "lora: {adapter.method: lora}", moelora = "moelora: {adapter.method: moelora}";
+  const config::CompareSpec grid =
+      spec("seeds: [1, 2]\nlearning_rates: [0.01, 0.02]\nmethods: {" + moelora + ", " + lora + "}\n");
+  const Comparison whole = run_comparison(grid, {.quiet = true});
+  const fs::path trial = grid.results / (whole.variants.at(0).seeds.at(0).key + ".json");
+  nlohmann::json untested = nlohmann::json::parse(test::read_file(trial));
+  untested["tasks"] = nlohmann::json::object();
+  test::write_file(trial, untested.dump());
+  fs::remove(grid.results / (whole.variants.at(1).seeds.at(1).key + ".json"));
+  const auto report = [](const config::CompareSpec& one) {
+    const Comparison part = run_comparison(one, {.quiet = true, .report_only = true});
+    return comparison_markdown(part, make_table(part));
+  };
+  // Of moelora the second seed is tested, of lora the first.
+  const std::string disjoint = report(grid);
+  EXPECT_THAT(disjoint, ::testing::HasSubstr("## Learning rates"));
+  EXPECT_THAT(disjoint, ::testing::Not(::testing::HasSubstr("## Against")));
+
+  const config::CompareSpec diverging =
+      spec("seeds: [1]\nlearning_rates: [1.0e+30, 1.0e+31]\nmethods: {" + moelora + "}\n");
+  EXPECT_THROW(run_comparison(diverging, {.quiet = true}), ErrorList);
+  EXPECT_THAT(report(diverging), ::testing::HasSubstr("| moelora | diverged | diverged |"));
 }
 
 TEST_F(Compared, AScoreIsChosenByItsHighestWhereTheLastRateDiverges) {

@@ -140,7 +140,8 @@ TEST_F(Compared, AReportAloneHasTheSeedsThatAllMethodsWithResultsHave) {
   EXPECT_EQ(part.spec.seeds, std::vector<uint64_t>{1});
   ASSERT_EQ(part.variants.size(), 2u) << "the third has no result";
   for (const VariantResults& variant : part.variants) ASSERT_EQ(variant.seeds.size(), 1u);
-  EXPECT_THAT(comparison_markdown(part, make_table(part)), ::testing::HasSubstr("6 runs have no test scores yet"));
+  EXPECT_THAT(comparison_markdown(part, make_table(part)),
+              ::testing::HasSubstr("6 runs are missing or not tested yet"));
 }
 
 TEST_F(Compared, AReportAloneShowsWhatAnotherVersionsSourcesMade) {

@@ -71,6 +71,8 @@ TEST(CompareSpec, EachMistakeIsOneMessage) {
        "spec.yaml:4:35: the point `small` stands there twice (expected each once)"},
       {"sweep: {small: {adapter.rank: 8}, adapter.rank: [8, 16]}",
        "spec.yaml:4:35: `sweep` decides `adapter.rank`, as does `sweep` (expected one of them)"},
+      {"rates: [search.yaml]\nlearning_rates: [1.0e-3, 1.0e-2]",
+       "spec.yaml:1:1: `rates` names searches that are done, and `learning_rates` is another (expected one of them)"},
       {"sweep: {train.learning_rate: [1.0e-3, 1.0e-2]}\nlearning_rates: [1.0e-3, 1.0e-2]",
        "spec.yaml:4:9: `sweep` decides `train.learning_rate`, as does `learning_rates` (expected one of them)"},
       {"  lora: {adapter: {method: lora, rank: 2}}\nsweep: {adapter.rank: [8, 16]}",
