@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "core/file_system.h"
 #include "core/interrupt.h"
 #include "verbs.h"
 
@@ -22,8 +23,7 @@ struct AdaptFlags {
 
 /// RUN-TASK, by the run's own name, whichever way it is named: `.` or `..` too.
 std::filesystem::path beside(const std::filesystem::path& run, const std::string& task) {
-  const std::filesystem::path whole = std::filesystem::absolute(run / "").lexically_normal().parent_path();
-  const std::filesystem::path to = whole.string() + "-" + task;
+  const std::filesystem::path to = without_slash(std::filesystem::absolute(run)).string() + "-" + task;
   return run.is_absolute() ? to : to.lexically_proximate(std::filesystem::current_path());
 }
 

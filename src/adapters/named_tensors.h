@@ -15,7 +15,7 @@ using NamedTensor = std::pair<std::string, at::Tensor>;
 // Names of the parameters that all linears share, as adapter files have them. Where each linear has a gate of its own,
 // the linear's path stands before: "<path>.gate".
 inline constexpr char kTaskEmbedding[] = "task_embedding";  // [groups of tasks, d_t]
-inline constexpr char kGate[] = "gate";                     // [experts, d_t]
+inline constexpr char kGate[] = "gate";                     // [experts, d_t]; a token gate's [experts, in]
 inline constexpr char kExpertWeights[] = "expert_weights";  // [tasks, experts]
 
 /// Copies the value of each master's name into it: of the same shape, converted to its dtype. Throws Error (kModel),

@@ -1,10 +1,8 @@
 #include "compare/runner.h"
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -86,7 +84,8 @@ class Runner {
                                     .data = dataset.hash,
                                     .config = {}};
     make_cells(files.shape, dataset.task_names());
-    for (const fs::path& file : spec().rates) named_searches_.push_back(read_search(file, comparison_.surroundings));
+    for (const fs::path& file : spec().rates)
+      comparison_.searches.push_back(read_search(file, comparison_.surroundings));
   }
 
   /// Every configuration is read before the first run, so that a mistake in the last one doesn't cost the others'
@@ -147,7 +146,6 @@ class Runner {
     computed_before_pass_ = comparison_.computed;
     comparison_.variants.clear();
     comparison_.diverged.clear();
-    comparison_.searches.clear();
     wanted_keys_.clear();
     missing_keys_.clear();
     known_keys_.clear();
@@ -165,8 +163,7 @@ class Runner {
         runs_of_unknown_rates_ += static_cast<int64_t>(spec().seeds.size()) - 1;  // the first is one of its trials
       }
     }
-    if (!own.learning_rates.empty()) comparison_.searches.push_back(std::move(own));
-    std::ranges::copy(named_searches_, std::back_inserter(comparison_.searches));
+    if (!own.learning_rates.empty()) comparison_.searches = {std::move(own)};
     for (const uint64_t seed : spec().seeds) {
       for (VariantResults& all : comparison_.variants) {
         std::optional<Result> result = result_of(cell_of(all.variant, all.learning_rate, seed), /*with_test=*/true);
@@ -350,7 +347,6 @@ class Runner {
   Comparison comparison_;
   std::map<std::string, std::vector<std::string>> rates_;  // of each variant: the grid, or the configuration's own
   std::map<std::tuple<std::string, std::string, uint64_t>, Cell> cells_;  // by variant, learning rate and seed
-  std::vector<RateSearch> named_searches_;
   std::set<std::string> computed_keys_;
   std::set<std::string> wanted_keys_, known_keys_, missing_keys_;  // of this pass
   int64_t runs_of_unknown_rates_ = 0;                              // whose keys can't be known yet

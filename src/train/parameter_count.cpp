@@ -24,13 +24,15 @@ constexpr const char* kBaseLetters =
     "biases, n: the norms";
 
 struct BaseParameters {
-  int64_t embeddings = 0;  // 2 where the head has one of its own
+  int64_t embeddings = 0;  // all entries, and those of a head that isn't tied
   int64_t linears = 0;     // with biases
   int64_t norms = 0;
+
+  int64_t all() const { return embeddings + linears + norms; }
 };
 
 BaseParameters base_parameters(const nn::ModelConfig& c) {
-  BaseParameters base{.embeddings = c.tied_head ? 1 : 2, .norms = c.hidden_size};
+  BaseParameters base{.embeddings = (c.tied_head ? 1 : 2) * c.vocab_size * c.hidden_size, .norms = c.hidden_size};
   for (const nn::LinearShape& linear : linears_of(c)) base.linears += linear.out * (linear.in + (linear.bias ? 1 : 0));
   const int64_t norms = 2 + (c.names.attention_output_norm.empty() ? 0 : 1) + (c.names.mlp_output_norm.empty() ? 0 : 1);
   base.norms += c.layers * (norms * c.hidden_size + (c.qk_norm ? 2 * c.head_dim : 0));
@@ -69,8 +71,7 @@ int64_t linear_parameter_count(const nn::ModelConfig& shape) {
 }
 
 int64_t base_parameter_count(const nn::ModelConfig& shape) {
-  const BaseParameters base = base_parameters(shape);
-  return base.embeddings * shape.vocab_size * shape.hidden_size + base.linears + base.norms;
+  return base_parameters(shape).all();
 }
 
 TrainedCount count_trained_parameters(const config::AdapterConfig& adapter, const nn::ModelConfig& shape,
@@ -78,7 +79,7 @@ TrainedCount count_trained_parameters(const config::AdapterConfig& adapter, cons
   const auto text = [](int64_t number) { return std::to_string(number); };
   if (config::trains_base(adapter.method)) {
     const BaseParameters base = base_parameters(shape);
-    return {base_parameter_count(shape),
+    return {base.all(),
             std::string(shape.tied_head ? "V d" : "2 V d") + " + W + n = " + (shape.tied_head ? "" : "2 x ") +
                 text(shape.vocab_size) + " x " + text(shape.hidden_size) + " + " + text(base.linears) + " + " +
                 text(base.norms),
