@@ -99,12 +99,14 @@ TEST_P(Merging, AndRestoringLeavesEveryWeightAndLogitAsItWas) {
 }
 
 // qwen3's head is its embedding; qwen2 has biases.
-TEST(MergingInto, OtherFamiliesAndNarrowWeightsLeavesThemAsTheyWere) {
-  expect_no_trace("qwen3", at::kFloat, {});
+TEST(MergingInto, BothFamiliesAndNarrowWeightsLeavesThemAsTheyWere) {
   for (const std::string family : {"qwen2", "qwen3"}) {
-    for (const config::GateScope scope : {config::GateScope::kShared, config::GateScope::kPerLayer}) {
-      SCOPED_TRACE(family + (scope == config::GateScope::kShared ? ", one gate" : ", a gate per layer"));
-      expect_no_trace(family, at::kBFloat16, {.scope = scope});
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      for (const config::GateScope scope : {config::GateScope::kShared, config::GateScope::kPerLayer}) {
+        SCOPED_TRACE(family + " " + at::toString(dtype) +
+                     (scope == config::GateScope::kShared ? " shared" : " per layer"));
+        expect_no_trace(family, dtype, {.scope = scope});
+      }
     }
   }
 }
